@@ -1,0 +1,35 @@
+namespace VhdCore.Formats;
+
+/// <summary>How to create an image.</summary>
+public sealed record ImageCreateOptions
+{
+    /// <summary>The format.</summary>
+    public required ImageFormat Format { get; init; }
+
+    /// <summary>The kind. Raw images are always fixed.</summary>
+    public ImageKind Kind { get; init; } = ImageKind.Dynamic;
+
+    /// <summary>Bytes of virtual disk, rounded up to whole sectors; null takes the parent's.</summary>
+    public long? Size { get; init; }
+
+    /// <summary>Bytes in a block, a power of two; null takes the format's usual.</summary>
+    public int? BlockSize { get; init; }
+
+    /// <summary>The parent's name, for a differencing image.</summary>
+    public string? Parent { get; init; }
+
+    /// <summary>The parent's format; null finds out.</summary>
+    public ImageFormat? ParentFormat { get; init; }
+
+    /// <summary>The image's identifier; null makes a random one.</summary>
+    public Guid? UniqueId { get; init; }
+
+    /// <summary>The time stamped into the image; null is now. Set it to make the output reproducible.</summary>
+    public DateTimeOffset? Timestamp { get; init; }
+
+    /// <summary>Rounds a VHD's size up to a product of cylinders, heads and sectors, for readers that size it so.</summary>
+    public bool ChsCompatible { get; init; }
+
+    /// <summary>Writes a fixed image's space out instead of leaving it to the file system to allocate later.</summary>
+    public bool Preallocate { get; init; }
+}
