@@ -1,0 +1,33 @@
+namespace VhdCore.Testing;
+
+/// <summary>What a name in a <see cref="MemoryStorageResolver"/> stands for; outlives the name while storages are open on it.</summary>
+internal sealed class MemoryFile
+{
+    public Lock Gate { get; } = new();
+
+    public SparseBytes Content { get; } = new();
+
+    public int ReaderCount { get; set; }
+
+    public bool HasWriter { get; set; }
+
+    public byte[] ToArray()
+    {
+        lock (Gate)
+        {
+            using var buffer = new NativeBuffer(checked((int)Content.Length));
+            Content.Read(0, buffer.Buffers, 0, buffer.Length);
+            return buffer.Span.ToArray();
+        }
+    }
+
+    public void Replace(ReadOnlySpan<byte> content)
+    {
+        using var buffer = new NativeBuffer(content);
+        lock (Gate)
+        {
+            Content.SetLength(0);
+            Content.Write(0, buffer.Buffers, 0, buffer.Length);
+        }
+    }
+}
