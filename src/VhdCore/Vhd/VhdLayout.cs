@@ -11,6 +11,12 @@ internal static class VhdLayout
     public const int BatEntrySize = 4; // bytes
     public const int DefaultBlockSize = 2 << 20; // bytes
 
+    /// <summary>Bytes; larger blocks are refused.</summary>
+    public const int MaxBlockSize = 256 << 20;
+
+    /// <summary>Blocks of a disk; more are refused: a table of 64 MiB.</summary>
+    public const int MaxBlockCount = 16 << 20;
+
     /// <summary>A table entry without a block.</summary>
     public const uint UnusedEntry = 0xFFFF_FFFF;
 

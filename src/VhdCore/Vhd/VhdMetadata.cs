@@ -2,11 +2,17 @@ using VhdCore.Formats;
 
 namespace VhdCore.Vhd;
 
-/// <summary>Everything an opened VHD's structures say, judged: an instance exists only for an image that can be used as asked.</summary>
+/// <summary>
+/// Everything a VHD's structures say. From <see cref="VhdMetadataReader"/> it is judged, and the image can be used as asked; in a
+/// <see cref="VhdExamination"/> any field may be nonsense.
+/// </summary>
 internal sealed record VhdMetadata
 {
     /// <summary>The footer that counts.</summary>
     public required VhdFooter Footer { get; init; }
+
+    /// <summary>Its 512 bytes as they stand in the file, for writing it elsewhere: what is unknown here is kept.</summary>
+    public ReadOnlyMemory<byte> FooterBytes { get; init; }
 
     /// <summary>Where the valid end footer lies, in bytes; -1 when the copy at 0 had to serve.</summary>
     public required long EndFooterOffset { get; init; }
@@ -39,6 +45,13 @@ internal sealed record VhdMetadata
 
     /// <summary>Where the batmap's header lies, in bytes.</summary>
     public long BatmapHeaderOffset { get; init; }
+
+    /// <summary>Bytes of a file of <paramref name="fileLength"/> bytes that blocks may lie in: up to the end footer, or all where there is none.</summary>
+    public long DataEnd(long fileLength) => EndFooterOffset >= 0 ? EndFooterOffset : fileLength;
+
+    /// <summary>Bytes of a block's data that the disk has: all of it, but for a last block that the disk does not fill.</summary>
+    public int UsedBlockSize(int blockIndex) =>
+        (int)Math.Min(Header!.BlockSize, VirtualSize - ((long)blockIndex * Header.BlockSize));
 }
 
 /// <summary>A parent locator's text.</summary>

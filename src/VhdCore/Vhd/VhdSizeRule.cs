@@ -26,4 +26,9 @@ internal static class VhdSizeRule
     /// <summary>Whether this creator's disks are as large as their geometry.</summary>
     public static bool IsSizedByGeometry(uint creatorApplication) =>
         creatorApplication is VhdCreatorApplication.VirtualPc or VhdCreatorApplication.Qemu;
+
+    /// <summary>Whether every reader takes this creator's disks by their current size. QEMU before 10.0 knew only these.</summary>
+    public static bool IsCurrentSizeForAll(uint creatorApplication) =>
+        creatorApplication is VhdCreatorApplication.Windows or 0x7165_6D32 /* "qem2" */ or 0x6432_7620 /* "d2v " */
+        || VhdCreatorApplication.IsTapdisk(creatorApplication);
 }
