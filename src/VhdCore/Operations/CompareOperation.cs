@@ -90,7 +90,7 @@ public static class CompareOperation
     private sealed class Comparison(
         IBlockDevice first, long firstLength, IBlockDevice second, long secondLength, int jobs, ProgressMeter progress) : IDisposable
     {
-        private readonly NativeBuffer?[] _buffers = new NativeBuffer?[jobs];
+        private readonly WorkerBuffer?[] _buffers = new WorkerBuffer?[jobs];
         private readonly DiskWindows _firstWindows = new(first, firstLength, ConvertOperation.WindowSize);
         private readonly DiskWindows _secondWindows = new(second, secondLength, ConvertOperation.WindowSize);
         private DiskWindow? _firstWindow;
@@ -155,7 +155,7 @@ public static class CompareOperation
         {
             if (pair.Offset < Volatile.Read(ref _difference))
             {
-                var buffer = _buffers[worker] ??= new NativeBuffer(2 * ConvertOperation.WindowSize);
+                var buffer = _buffers[worker] ??= new WorkerBuffer(2 * ConvertOperation.WindowSize);
                 await ReadAsync(first, pair, pair.FirstData, buffer, 0, cancellationToken).ConfigureAwait(false);
                 await ReadAsync(second, pair, pair.SecondData, buffer, ConvertOperation.WindowSize, cancellationToken).ConfigureAwait(false);
                 var common = buffer.Span(0, pair.Length).CommonPrefixLength(buffer.Span(ConvertOperation.WindowSize, pair.Length));
@@ -169,7 +169,7 @@ public static class CompareOperation
         }
 
         private static async ValueTask ReadAsync(
-            IBlockDevice device, WindowPair pair, IReadOnlyList<DiskRange> data, NativeBuffer buffer, int start, CancellationToken cancellationToken)
+            IBlockDevice device, WindowPair pair, IReadOnlyList<DiskRange> data, WorkerBuffer buffer, int start, CancellationToken cancellationToken)
         {
             buffer.Span(start, pair.Length).Clear();
             foreach (var range in data)

@@ -103,7 +103,7 @@ public static class ConvertOperation
         // Where zeros have to be written or punched, runs below this size cost less as part of the write around them.
         private const int MinZeroRequest = 64 << 10; // bytes
 
-        private readonly NativeBuffer?[] _buffers = new NativeBuffer?[jobs];
+        private readonly WorkerBuffer?[] _buffers = new WorkerBuffer?[jobs];
         private readonly int _grain = options.TargetIsZero || options.SparseSize == 0 ? options.SparseSize : Math.Max(options.SparseSize, MinZeroRequest);
         private long _read;
         private long _written;
@@ -137,7 +137,7 @@ public static class ConvertOperation
             }
             else
             {
-                var buffer = _buffers[worker] ??= new NativeBuffer(WindowSize);
+                var buffer = _buffers[worker] ??= new WorkerBuffer(WindowSize);
                 await ReadAsync(window, buffer, cancellationToken).ConfigureAwait(false);
                 await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
                 await WriteAsync(window, buffer, cancellationToken).ConfigureAwait(false);
@@ -146,7 +146,7 @@ public static class ConvertOperation
             progress.Add(window.Length);
         }
 
-        private async ValueTask ReadAsync(DiskWindow window, NativeBuffer buffer, CancellationToken cancellationToken)
+        private async ValueTask ReadAsync(DiskWindow window, WorkerBuffer buffer, CancellationToken cancellationToken)
         {
             var filled = 0;
             foreach (var range in window.Data)
@@ -161,7 +161,7 @@ public static class ConvertOperation
             buffer.Span(filled, (int)window.Length - filled).Clear();
         }
 
-        private async ValueTask WriteAsync(DiskWindow window, NativeBuffer buffer, CancellationToken cancellationToken)
+        private async ValueTask WriteAsync(DiskWindow window, WorkerBuffer buffer, CancellationToken cancellationToken)
         {
             var start = 0;
             var length = (int)window.Length;

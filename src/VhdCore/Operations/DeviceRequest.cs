@@ -48,7 +48,7 @@ internal static class DeviceRequest
     /// <exception cref="ImageException">The device refused.</exception>
     public static async ValueTask WriteZerosAsync(IBlockDevice device, long offset, long length, CancellationToken cancellationToken)
     {
-        using var zeros = new NativeBuffer((int)Math.Min(ZeroChunkSize, Math.Max(length, 1)));
+        using var zeros = new WorkerBuffer((int)Math.Min(ZeroChunkSize, Math.Max(length, 1)));
         zeros.Span(0, zeros.Size).Clear();
         while (length > 0)
         {

@@ -90,19 +90,19 @@ public static class HashOperation
         int jobs,
         long maxZeroLength,
         Func<ReadOnlySpan<byte>, TPrepared> prepare,
-        Action<DiskWindow, NativeBuffer, TPrepared?> take,
+        Action<DiskWindow, WorkerBuffer, TPrepared?> take,
         IProgress<OperationProgress>? progress,
         CancellationToken cancellationToken)
     {
         var length = device.Length;
         var windows = new DiskWindows(device, length, ConvertOperation.WindowSize);
         var meter = new ProgressMeter(progress, "hash", length);
-        var buffers = new NativeBuffer[jobs];
+        var buffers = new WorkerBuffer[jobs];
         try
         {
             for (var i = 0; i < jobs; i++)
             {
-                buffers[i] = new NativeBuffer(ConvertOperation.WindowSize);
+                buffers[i] = new WorkerBuffer(ConvertOperation.WindowSize);
             }
 
             using var workers = new ItemWorkers<DiskWindow>(jobs, ordered: true);

@@ -4,13 +4,13 @@ using VhdCore.Primitives;
 namespace VhdCore.Operations;
 
 /// <summary>Native memory that one worker owns from its first request to its last.</summary>
-internal sealed unsafe class NativeBuffer : IDisposable
+internal sealed unsafe class WorkerBuffer : IDisposable
 {
     private const int PageSize = 4096; // bytes; what direct I/O asks for
 
     private void* _address;
 
-    public NativeBuffer(int size)
+    public WorkerBuffer(int size)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(size);
         Size = size;
