@@ -1,4 +1,4 @@
-using System.Text;
+using VhdCore.Testing.Independent;
 
 namespace VhdCore.Interop.Samples;
 
@@ -7,38 +7,18 @@ internal static class FatParent
 {
     public static byte[] Image(byte fill)
     {
-        const int size = 4194304; // bytes
-        var image = new byte[size + 512];
-        Array.Fill(image, fill, 0, size);
-        var footer = image.AsSpan(size);
-        footer.Clear();
-        Encoding.ASCII.GetBytes("conectix").CopyTo(footer);
-        footer[11] = 2;   // features
-        footer[13] = 1;   // version 0x00010000
-        footer[16..24].Fill(0xFF);
-        Encoding.ASCII.GetBytes("win ").CopyTo(footer[28..]);
-        footer[33] = 10;  // creator version 0x000A0000
-        Encoding.ASCII.GetBytes("Wi2k").CopyTo(footer[36..]);
-        footer[45] = 0x40; // original size 0x400000
-        footer[53] = 0x40; // current size
-        footer[57] = 120; // cylinders
-        footer[58] = 4;
-        footer[59] = 17;
-        footer[63] = 2;   // fixed
-        Convert.FromHexString("5fa21a55f394aa4d99581951a67d5540").CopyTo(footer[68..]);
-        uint sum = 0;
-        foreach (var b in footer)
+        var disk = new PlainVhdBuilder
         {
-            sum += b;
+            FileName = "fat-parent.vhd",
+            Size = 4194304,
+            IsFixed = true,
+            UniqueId = Convert.FromHexString("5fa21a55f394aa4d99581951a67d5540"),
+        };
+        for (long sector = 0; sector < disk.Size / 512; sector++)
+        {
+            disk.Put(sector, [.. Enumerable.Repeat(fill, 512)]);
         }
 
-        sum = ~sum;
-        for (var i = 67; i >= 64; i--)
-        {
-            footer[i] = (byte)sum;
-            sum >>= 8;
-        }
-
-        return image;
+        return disk.Build();
     }
 }

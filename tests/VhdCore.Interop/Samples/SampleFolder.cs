@@ -18,7 +18,7 @@ internal sealed class SampleFolder : IDisposable
     /// <summary>Unpacks the named samples; skips the calling test where the samples are absent.</summary>
     public static SampleFolder With(params string[] names)
     {
-        var source = Environment.GetEnvironmentVariable("VHDKIT_SAMPLES") ?? System.IO.Path.Combine(Repository.Root, "..", "shared", "samples");
+        var source = Environment.GetEnvironmentVariable("VHDKIT_SAMPLES") ?? System.IO.Path.Combine(RepositoryFiles.Root, "..", "shared", "samples");
         Assert.SkipUnless(Directory.Exists(source), "No sample images at ../shared/samples or $VHDKIT_SAMPLES.");
         var samples = new SampleFolder();
         try

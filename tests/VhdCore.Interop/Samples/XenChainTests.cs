@@ -9,7 +9,7 @@ namespace VhdCore.Interop.Samples;
 /// <summary>samples/images/xen-chain is what its generator makes. With VHDKIT_UPDATE_SAMPLES=1 the files are written instead of compared.</summary>
 public sealed class XenChainTests
 {
-    private static readonly string Folder = Path.Combine(Repository.Root, "samples", "images", "xen-chain");
+    private static readonly string Folder = Path.Combine(RepositoryFiles.Root, "samples", "images", "xen-chain");
 
     public static TheoryData<string> Names => ["base", "snap", "leaf"];
 
@@ -23,10 +23,10 @@ public sealed class XenChainTests
             if (update)
             {
                 Directory.CreateDirectory(Folder);
-                File.WriteAllBytes(path, image.Image());
+                File.WriteAllBytes(path, image.Build());
             }
 
-            Assert.Equal(image.Image(), File.ReadAllBytes(path));
+            Assert.Equal(image.Build(), File.ReadAllBytes(path));
         }
 
         var sums = Path.Combine(Folder, "leaf.sha256");
