@@ -38,6 +38,9 @@ internal enum WriteExtentKind : byte
     /// <summary>Await <see cref="IWritableLayer.ReserveAsync"/>, then ask again.</summary>
     NeedsSpace,
 
+    /// <summary>Changed table pages have reached their bound: await a commit, then ask again.</summary>
+    NeedsCommit,
+
     /// <summary>The table is not possible.</summary>
     Corrupt,
 }
@@ -47,9 +50,8 @@ internal enum WriteExtentKind : byte
 /// <param name="Length">Bytes of disk in the run; at least 1.</param>
 /// <param name="StorageOffset">Bytes from the storage's start.</param>
 /// <param name="IsPresent">Every sector the run touches holds its own content here already, so part of a sector may be written. Otherwise only whole sectors.</param>
-/// <param name="IsCommitted">The tables that make these bytes reachable are durable: a write with FUA needs no round.</param>
 /// <param name="Token">The layer's own, for <see cref="IWritableLayer.Complete"/>.</param>
-internal readonly record struct WriteExtent(WriteExtentKind Kind, long Length, long StorageOffset, bool IsPresent, bool IsCommitted, object? Token);
+internal readonly record struct WriteExtent(WriteExtentKind Kind, long Length, long StorageOffset, bool IsPresent, object? Token);
 
 /// <summary>What releasing a run came to.</summary>
 internal enum ReleaseKind : byte

@@ -34,11 +34,19 @@ internal interface IImageLayer : IAsyncDisposable
 /// <summary>A layer that is open for writing. Only the leaf of a chain is.</summary>
 internal interface IWritableLayer : IImageLayer
 {
+    /// <summary>
+    /// Bytes of disk within which a write of part of a missing sector must be alone; 0 where sectors are never missing, so that any bytes may be written at once.
+    /// </summary>
+    long SectorLockUnit { get; }
+
     /// <summary>Tables hold changes that a commit would write.</summary>
     bool IsDirty { get; }
 
     /// <summary>The first run that a write may take, allocating a block in memory if there is none. The range lies inside <see cref="IImageLayer.Length"/>.</summary>
     WriteExtent ResolveForWrite(long diskOffset, long length);
+
+    /// <summary>The tables that make the range reachable are durable: a write to it with FUA needs no commit.</summary>
+    bool IsCommitted(long diskOffset, long length);
 
     /// <summary>The bytes of <paramref name="written"/> have landed: marks their sectors present.</summary>
     void Complete(long diskOffset, long length, in WriteExtent written);
@@ -56,6 +64,6 @@ internal interface IWritableLayer : IImageLayer
     /// </summary>
     ValueTask<BlockStatus> CommitAsync(CancellationToken cancellationToken);
 
-    /// <summary>Leaves the image as after a clean shutdown. Nothing may be in flight; a commit has succeeded.</summary>
+    /// <summary>Commits, and leaves the image as after a clean shutdown. Nothing may be in flight.</summary>
     ValueTask<BlockStatus> CloseAsync(CancellationToken cancellationToken);
 }

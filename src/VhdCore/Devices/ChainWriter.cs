@@ -1,0 +1,313 @@
+using System.Runtime.CompilerServices;
+using VhdCore.Chains;
+using VhdCore.Errors;
+using VhdCore.Layers;
+using VhdCore.Primitives;
+
+namespace VhdCore.Devices;
+
+/// <summary>
+/// Writes a chain's leaf: resolve or allocate, move the bytes, complete. Callers hold a ticket and have checked the range.
+/// </summary>
+/// <remarks>
+/// Whole sectors, and parts of sectors that the leaf holds, are written as they come. A part of a sector that the leaf lacks is read from the chain, merged and
+/// written whole, alone in its block (<see cref="StripedAsyncLock"/>).
+/// </remarks>
+internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainReader reader, TimeProvider timeProvider) : IDisposable
+{
+    private const int ReserveBlocks = 1; // asked for at once; the layer rounds up as it likes
+
+    private readonly StripedAsyncLock _sectorLock = new();
+    private readonly CommitCoordinator _commits = new(leaf, timeProvider);
+    private readonly long _sectorSize = leaf.LogicalSectorSize;
+
+    /// <summary>See <see cref="IBlockDevice.WriteAsync"/>.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<BlockStatus> WriteAsync(long diskOffset, BlockBuffers from, WriteFlags flags, CancellationToken cancellationToken)
+    {
+        if (_commits.IsFaulted)
+        {
+            return BlockStatus.ReadOnly;
+        }
+
+        var isFua = (flags & WriteFlags.Fua) != 0;
+        var needsCommit = false;
+        for (long start = 0; start < from.Length;)
+        {
+            var written = await WriteRunAsync(diskOffset + start, from, start, from.Length - start, isFua, cancellationToken).ConfigureAwait(false);
+            if (written.Status != BlockStatus.Ok)
+            {
+                return written.Status;
+            }
+
+            needsCommit |= !written.IsDurable;
+            start += written.Length;
+        }
+
+        return isFua && needsCommit ? await _commits.FlushAsync(cancellationToken).ConfigureAwait(false) : BlockStatus.Ok;
+    }
+
+    /// <summary>See <see cref="IBlockDevice.FlushAsync"/>.</summary>
+    public ValueTask<BlockStatus> FlushAsync(CancellationToken cancellationToken) => _commits.FlushAsync(cancellationToken);
+
+    /// <summary>Commits and leaves the image as after a clean shutdown. Nothing is in flight.</summary>
+    public ValueTask<BlockStatus> CloseAsync() => _commits.CloseAsync();
+
+    public void Dispose() => _commits.Dispose();
+
+    /// <summary>See <see cref="IBlockDevice.TrimAsync"/>.</summary>
+    public async ValueTask<BlockStatus> TrimAsync(long diskOffset, long length, CancellationToken cancellationToken)
+    {
+        if (_commits.IsFaulted)
+        {
+            return BlockStatus.ReadOnly;
+        }
+
+        while (length > 0)
+        {
+            var (status, run) = await ReleaseRunAsync(diskOffset, length, cancellationToken).ConfigureAwait(false);
+            if (status is not (BlockStatus.Ok or BlockStatus.Unsupported))
+            {
+                return status;
+            }
+
+            diskOffset += run;
+            length -= run;
+        }
+
+        return BlockStatus.Ok;
+    }
+
+    /// <summary>See <see cref="IBlockDevice.ZeroAsync"/>.</summary>
+    public async ValueTask<BlockStatus> ZeroAsync(long diskOffset, long length, WriteFlags flags, CancellationToken cancellationToken)
+    {
+        if (_commits.IsFaulted)
+        {
+            return BlockStatus.ReadOnly;
+        }
+
+        while (length > 0)
+        {
+            var (status, run) = await ReleaseRunAsync(diskOffset, length, cancellationToken).ConfigureAwait(false);
+            if (status == BlockStatus.Unsupported)
+            {
+                status = await WriteZerosAsync(diskOffset, run, cancellationToken).ConfigureAwait(false);
+            }
+
+            if (status != BlockStatus.Ok)
+            {
+                return status;
+            }
+
+            diskOffset += run;
+            length -= run;
+        }
+
+        return (flags & WriteFlags.Fua) != 0 ? await _commits.FlushAsync(cancellationToken).ConfigureAwait(false) : BlockStatus.Ok;
+    }
+
+    private long LockKey(long diskOffset) => diskOffset / leaf.SectorLockUnit;
+
+    private async ValueTask<Written> WriteRunAsync(
+        long diskOffset, BlockBuffers from, long start, long length, bool isFua, CancellationToken cancellationToken)
+    {
+        if (leaf.SectorLockUnit == 0)
+        {
+            return await WriteWholeSectorsAsync(diskOffset, from, start, length, isFua, cancellationToken).ConfigureAwait(false);
+        }
+
+        var key = LockKey(diskOffset);
+        length = Math.Min(length, ((key + 1) * leaf.SectorLockUnit) - diskOffset);
+        Written written;
+        await _sectorLock.EnterSharedAsync(key).ConfigureAwait(false);
+        try
+        {
+            written = await WriteWholeSectorsAsync(diskOffset, from, start, length, isFua, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _sectorLock.ExitShared(key);
+        }
+
+        if (written.Status != BlockStatus.Ok || written.Length > 0)
+        {
+            return written;
+        }
+
+        await _sectorLock.EnterExclusiveAsync(key).ConfigureAwait(false);
+        try
+        {
+            var part = Math.Min(length, _sectorSize - (diskOffset % _sectorSize));
+            return await WritePartOfSectorAsync(diskOffset, from, start, part, isFua, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _sectorLock.ExitExclusive(key);
+        }
+    }
+
+    /// <summary>Writes what can be written as it is: any bytes of sectors that are present, whole sectors otherwise.</summary>
+    /// <returns>A length of 0 when the range begins with part of a missing sector.</returns>
+    private async ValueTask<Written> WriteWholeSectorsAsync(
+        long diskOffset, BlockBuffers from, long start, long length, bool isFua, CancellationToken cancellationToken)
+    {
+        var (status, extent) = await ResolveForWriteAsync(diskOffset, length, cancellationToken).ConfigureAwait(false);
+        if (status != BlockStatus.Ok)
+        {
+            return new Written(status, 0, IsDurable: false);
+        }
+
+        var run = extent.Length;
+        if (!extent.IsPresent)
+        {
+            run = diskOffset % _sectorSize == 0 ? run - (run % _sectorSize) : 0;
+            if (run == 0)
+            {
+                return new Written(BlockStatus.Ok, 0, IsDurable: true);
+            }
+        }
+
+        return await MoveAsync(diskOffset, extent, from, start, run, isFua, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask<Written> WritePartOfSectorAsync(
+        long diskOffset, BlockBuffers from, long start, long length, bool isFua, CancellationToken cancellationToken)
+    {
+        var (status, extent) = await ResolveForWriteAsync(diskOffset, length, cancellationToken).ConfigureAwait(false);
+        if (status != BlockStatus.Ok)
+        {
+            return new Written(status, 0, IsDurable: false);
+        }
+
+        if (extent.IsPresent)
+        {
+            return await MoveAsync(diskOffset, extent, from, start, length, isFua, cancellationToken).ConfigureAwait(false);
+        }
+
+        using var sector = NativeBuffer.Rent((int)_sectorSize);
+        var inSector = diskOffset % _sectorSize;
+        status = await reader.ReadAsync(diskOffset - inSector, sector.Take(_sectorSize), 0, _sectorSize, firstDepth: 0, cancellationToken).ConfigureAwait(false);
+        if (status != BlockStatus.Ok)
+        {
+            return new Written(status, 0, IsDurable: false);
+        }
+
+        from.CopyTo(start, sector.Span.Slice((int)inSector, (int)length));
+        var whole = extent with { StorageOffset = extent.StorageOffset - inSector, Length = _sectorSize };
+        var written = await MoveAsync(diskOffset - inSector, whole, sector.Take(_sectorSize), 0, _sectorSize, isFua, cancellationToken).ConfigureAwait(false);
+        return written with { Length = length };
+    }
+
+    private async ValueTask<Written> MoveAsync(
+        long diskOffset, WriteExtent extent, BlockBuffers from, long start, long length, bool isFua, CancellationToken cancellationToken)
+    {
+        var isCommitted = isFua && leaf.IsCommitted(diskOffset, length);
+        var status = await leaf.Storage.WriteAsync(
+            extent.StorageOffset, from, start, length, isCommitted ? WriteFlags.Fua : WriteFlags.None, cancellationToken).ConfigureAwait(false);
+        if (status != BlockStatus.Ok)
+        {
+            return new Written(ChainReader.StorageFailure(status), 0, IsDurable: false);
+        }
+
+        leaf.Complete(diskOffset, length, extent);
+        if (!isCommitted)
+        {
+            _commits.PayloadWritten();
+        }
+
+        return new Written(BlockStatus.Ok, length, isCommitted);
+    }
+
+    private async ValueTask<(BlockStatus Status, WriteExtent Extent)> ResolveForWriteAsync(long diskOffset, long length, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var extent = leaf.ResolveForWrite(diskOffset, length);
+            var status = extent.Kind switch
+            {
+                WriteExtentKind.Ready => BlockStatus.Ok,
+                WriteExtentKind.NotLoaded => await leaf.LoadAsync(diskOffset, cancellationToken).ConfigureAwait(false),
+                WriteExtentKind.NeedsSpace => await leaf.ReserveAsync(ReserveBlocks, cancellationToken).ConfigureAwait(false),
+                WriteExtentKind.NeedsCommit => await _commits.FlushAsync(cancellationToken).ConfigureAwait(false),
+                _ => BlockStatus.Corrupt,
+            };
+
+            if (status != BlockStatus.Ok || extent.Kind == WriteExtentKind.Ready)
+            {
+                return (status, extent);
+            }
+        }
+    }
+
+    /// <summary>Releases one run.</summary>
+    /// <returns>Unsupported when zeros would have to be written for it.</returns>
+    private async ValueTask<(BlockStatus Status, long Length)> ReleaseRunAsync(long diskOffset, long length, CancellationToken cancellationToken)
+    {
+        if (leaf.SectorLockUnit == 0)
+        {
+            return await ReleaseRunLockedAsync(diskOffset, length, cancellationToken).ConfigureAwait(false);
+        }
+
+        var key = LockKey(diskOffset);
+        await _sectorLock.EnterSharedAsync(key).ConfigureAwait(false);
+        try
+        {
+            return await ReleaseRunLockedAsync(diskOffset, length, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _sectorLock.ExitShared(key);
+        }
+    }
+
+    private async ValueTask<(BlockStatus Status, long Length)> ReleaseRunLockedAsync(long diskOffset, long length, CancellationToken cancellationToken)
+    {
+        var extent = leaf.Release(diskOffset, length);
+        switch (extent.Kind)
+        {
+            case ReleaseKind.Released:
+                _commits.TablesChanged();
+                return (BlockStatus.Ok, extent.Length);
+
+            case ReleaseKind.Punch:
+                var status = await leaf.Storage.PunchHoleAsync(extent.StorageOffset, extent.Length, cancellationToken).ConfigureAwait(false);
+                _commits.PayloadWritten();
+                return (status, extent.Length);
+
+            default:
+                return (BlockStatus.Unsupported, extent.Length);
+        }
+    }
+
+    private async ValueTask<BlockStatus> WriteZerosAsync(long diskOffset, long length, CancellationToken cancellationToken)
+    {
+        while (length > 0)
+        {
+            var (extent, depth) = state.Resolve(diskOffset, length);
+            var run = extent.Length;
+            var status = BlockStatus.Ok;
+            if (extent.Kind == ExtentKind.NotLoaded)
+            {
+                status = await state.Layers[depth].LoadAsync(diskOffset, cancellationToken).ConfigureAwait(false);
+                run = 0;
+            }
+            else if (extent.Kind != ExtentKind.Zero) // nothing to do where zeros show already, in the leaf or below it
+            {
+                run = Math.Min(run, ZeroBuffer.Size);
+                status = await WriteAsync(diskOffset, ZeroBuffer.Take(run), WriteFlags.None, cancellationToken).ConfigureAwait(false);
+            }
+
+            if (status != BlockStatus.Ok)
+            {
+                return ChainReader.StorageFailure(status);
+            }
+
+            diskOffset += run;
+            length -= run;
+        }
+
+        return BlockStatus.Ok;
+    }
+
+    private readonly record struct Written(BlockStatus Status, long Length, bool IsDurable);
+}

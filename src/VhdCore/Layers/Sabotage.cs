@@ -1,0 +1,51 @@
+namespace VhdCore.Layers;
+
+/// <summary>The rules that a test build can switch off one at a time, to prove that the simulation notices. Always on in every other build.</summary>
+internal enum SabotagePoint
+{
+    None,
+
+    /// <summary>Commit without the flush between payload and the tables that reach it.</summary>
+    PayloadBarrier,
+
+    /// <summary>Commit without the flush after the tables.</summary>
+    TableBarrier,
+
+    /// <summary>Hand out reused space as it was left.</summary>
+    ZeroReusedSpace,
+
+    /// <summary>Reuse freed space although the tables that freed it are not durable.</summary>
+    FreeAfterCommit,
+
+    /// <summary>Reuse freed space although operations that resolved to it are in flight.</summary>
+    Leases,
+
+    /// <summary>Take a freshly formatted slot for durable before a flush.</summary>
+    ReadyAfterFlush,
+
+    /// <summary>Close without the flush between the moved footer and the truncation.</summary>
+    CloseBarrier,
+
+    /// <summary>Open for writing without making durable first what was read.</summary>
+    OpenBarrier,
+
+    /// <summary>Write the live tables at commit rather than those from before the payload barrier.</summary>
+    SnapshotBeforeBarrier,
+}
+
+/// <summary>Asks whether a rule is switched off. Constant false outside of test builds.</summary>
+internal static class Sabotage
+{
+#if SABOTAGE
+    /// <summary>The one rule that is off.</summary>
+    public static volatile SabotagePoint Active;
+
+    public static bool Is(SabotagePoint point) => Active == point;
+#else
+    public static bool Is(SabotagePoint point)
+    {
+        _ = point;
+        return false;
+    }
+#endif
+}
