@@ -1,0 +1,151 @@
+using VhdCore.Formats;
+using VhdCore.Layers;
+using VhdCore.Primitives;
+using VhdCore.Storage;
+
+namespace VhdCore.Vhd;
+
+/// <summary>Opens a VHD for writing: makes durable what is read, puts the footers right, finds the free space.</summary>
+internal static class VhdWriterOpener
+{
+    public static async ValueTask<IWritableLayer> OpenAsync(
+        IStorage storage, VhdMetadata metadata, ImageOpenOptions options, InFlightGate gate, CancellationToken cancellationToken)
+    {
+        if (!Sabotage.Is(SabotagePoint.OpenBarrier))
+        {
+            // What is read now may sit in the page cache alone, left by a writer that was killed.
+            await storage.FlushOrThrowAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        if (metadata.Kind == ImageKind.Fixed)
+        {
+            return new FlatLayer(storage, metadata.VirtualSize);
+        }
+
+        var table = await VhdBlockTable.LoadAsync(
+            storage, metadata, metadata.DataEnd(storage.Length), options.TableCacheBytes, isWritable: true, cancellationToken).ConfigureAwait(false);
+        var endOfData = EndOfData(metadata, table, wholeBlocks: false);
+        var footerOffset = await PlaceFootersAsync(storage, metadata, endOfData, cancellationToken).ConfigureAwait(false);
+        var pool = new VhdSlotPool(gate);
+        AddHoles(metadata, table, pool);
+        var space = new VhdSpace(storage, table, pool, metadata.FooterBytes.ToArray(), footerOffset, endOfData);
+        return new VhdWriter(new VhdWriterParts(storage, metadata, table, pool, space, options.TableCacheBytes));
+    }
+
+    /// <summary>Where the last structure or block ends, in bytes.</summary>
+    /// <param name="metadata">Of the image.</param>
+    /// <param name="table">Its table.</param>
+    /// <param name="wholeBlocks">Count a last block that the disk does not fill as whole, as it is written here; otherwise only what the disk has of it.</param>
+    public static long EndOfData(VhdMetadata metadata, VhdBlockTable table, bool wholeBlocks)
+    {
+        var end = EndOfMetadata(metadata);
+        var entries = table.Entries;
+        for (var block = 0; block < entries.Length; block++)
+        {
+            if (entries[block] != VhdLayout.UnusedEntry)
+            {
+                end = Math.Max(end, table.StorageOffset(entries[block], wholeBlocks ? table.BlockSize : metadata.UsedBlockSize(block)));
+            }
+        }
+
+        return end;
+    }
+
+    /// <summary>Where the last of header, table, batmap and locators ends, in bytes.</summary>
+    private static long EndOfMetadata(VhdMetadata metadata)
+    {
+        var header = metadata.Header!;
+        var end = Math.Max(
+            metadata.HeaderOffset + VhdLayout.HeaderSize,
+            (long)header.TableOffset + Alignment.Up((long)header.MaxTableEntries * VhdLayout.BatEntrySize, VhdLayout.SectorSize));
+        if (metadata.Batmap is { } batmap)
+        {
+            end = Math.Max(end, metadata.BatmapHeaderOffset + VhdLayout.SectorSize);
+            end = Math.Max(end, (long)Math.Min(batmap.MapOffset, long.MaxValue / 2) + ((long)batmap.MapSectorCount * VhdLayout.SectorSize));
+        }
+
+        foreach (var locator in header.ParentLocators)
+        {
+            if (locator.PlatformCode != 0 && locator.PlatformDataOffset < long.MaxValue / 2)
+            {
+                // Windows and libvhd give the space in bytes, the specification and xapi in sectors.
+                var space = locator.PlatformDataSpace < VhdLayout.SectorSize
+                    ? (long)locator.PlatformDataSpace * VhdLayout.SectorSize
+                    : locator.PlatformDataSpace;
+                end = Math.Max(end, Alignment.Up((long)locator.PlatformDataOffset + Math.Max(space, locator.PlatformDataLength), VhdLayout.SectorSize));
+            }
+        }
+
+        return end;
+    }
+
+    /// <summary>Makes the end footer stand behind all data, and the copy at 0 agree with it.</summary>
+    /// <returns>Where the end footer lies, in bytes.</returns>
+    private static async ValueTask<long> PlaceFootersAsync(IStorage storage, VhdMetadata metadata, long endOfData, CancellationToken cancellationToken)
+    {
+        var footer = metadata.FooterBytes;
+        var footerOffset = metadata.EndFooterOffset;
+        if (storage.Traits.IsBlockDevice)
+        {
+            footerOffset = storage.Length - VhdLayout.FooterSize;
+        }
+        else if (footerOffset < 0 || footerOffset < endOfData)
+        {
+            footerOffset = Math.Max(endOfData, footerOffset < 0 ? Alignment.Up(storage.Length, VhdLayout.SectorSize) : 0);
+        }
+
+        if (footerOffset != metadata.EndFooterOffset || metadata.EndFooterLength != VhdLayout.FooterSize)
+        {
+            await storage.WriteExactAsync(footerOffset, footer, cancellationToken).ConfigureAwait(false);
+            await storage.FlushOrThrowAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        if (metadata.EndFooterOffset >= 0 && metadata.EndFooterOffset < endOfData)
+        {
+            // The last block was cut short by the footer; now that it is whole, its tail is zeros and not a footer.
+            await storage.WriteExactAsync(metadata.EndFooterOffset, new byte[VhdLayout.FooterSize], cancellationToken).ConfigureAwait(false);
+            await storage.FlushOrThrowAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        var copy = new byte[VhdLayout.FooterSize];
+        await storage.ReadExactAsync(0, copy, cancellationToken).ConfigureAwait(false);
+        if (!copy.AsSpan().SequenceEqual(footer.Span))
+        {
+            await storage.WriteExactAsync(0, footer, cancellationToken).ConfigureAwait(false);
+            await storage.FlushOrThrowAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        return footerOffset;
+    }
+
+    /// <summary>Places between blocks that nothing uses, left by an earlier session. What they hold is unknown.</summary>
+    private static void AddHoles(VhdMetadata metadata, VhdBlockTable table, VhdSlotPool pool)
+    {
+        var used = table.Entries.ToArray();
+        Array.Sort(used);
+        var slotSize = table.BitmapSize + table.BlockSize;
+        var from = EndOfMetadata(metadata);
+        foreach (var entry in used)
+        {
+            if (entry == VhdLayout.UnusedEntry)
+            {
+                break; // the largest number there is
+            }
+
+            var to = (long)entry * VhdLayout.SectorSize;
+            while (to - from >= slotSize)
+            {
+                var data = Alignment.Up(from + table.BitmapSize, VhdLayout.DataAlignment);
+                if (data + table.BlockSize > to)
+                {
+                    break;
+                }
+
+                pool.AddUnformatted((uint)((data - table.BitmapSize) / VhdLayout.SectorSize));
+                from = data + table.BlockSize;
+            }
+
+            from = Math.Max(from, table.StorageOffset(entry, table.BlockSize));
+        }
+    }
+}

@@ -1,0 +1,7 @@
+using VhdCore.Storage;
+
+namespace VhdCore.Vhd;
+
+/// <summary>What a writer is put together from.</summary>
+internal sealed record VhdWriterParts(
+    IStorage Storage, VhdMetadata Metadata, VhdBlockTable Table, VhdSlotPool Pool, VhdSpace Space, long TableCacheBytes);
