@@ -60,7 +60,7 @@ internal static class StorageExtensions
             await storage.SetLengthAsync(length, cancellationToken).ConfigureAwait(false), storage, $"setting the length to {length} bytes", fileOffset: null, cancellationToken);
 
     /// <summary>Gives the storage another name, durably, replacing what had it.</summary>
-    /// <exception cref="StorageException">The name cannot be given; the storage keeps its old one.</exception>
+    /// <exception cref="StorageException">The name cannot be given; or not made durable; <see cref="IStorage.Name"/> says which name it has.</exception>
     public static async ValueTask RenameOrThrowAsync(this IStorage storage, string newName, CancellationToken cancellationToken = default) =>
         ThrowIfFailed(
             await storage.RenameAsync(newName, cancellationToken).ConfigureAwait(false), storage, $"renaming it to '{newName}'", fileOffset: null, cancellationToken);

@@ -1,0 +1,404 @@
+using Microsoft.Win32.SafeHandles;
+using VhdCore.Errors;
+using VhdCore.Primitives;
+using VhdCore.Storage.Linux;
+
+namespace VhdCore.Storage;
+
+/// <summary>
+/// A file, or on Linux a block device. What both paths to the operating system share: the length, what a failed flush leaves behind, and flushes
+/// that stand for one another. The two paths are <see cref="LinuxFileStorage"/> and <see cref="PortableFileStorage"/>.
+/// </summary>
+/// <remarks>
+/// Requests go through the page cache and are served on the caller's thread, so their tasks are complete on return; in the steady state nothing
+/// is allocated. After a failed flush, or a failed write with <see cref="WriteFlags.Fua"/>, what the medium holds is unknown and the kernel
+/// reports it only once: from then on flushes are <see cref="BlockStatus.IoError"/> and changes <see cref="BlockStatus.ReadOnly"/> until the
+/// file is opened again. Reads go on.
+/// </remarks>
+internal abstract class FileStorage : IStorage
+{
+    private readonly Lock _lengthLock = new();
+    private readonly Lock _flushLock = new();
+    private long _length;
+    private long _flushesStarted;
+    private long _flushesCompleted; // guarded by _flushLock
+    private volatile bool _hasFailed;
+    private volatile string _name;
+
+    /// <param name="name">As it was given, for messages.</param>
+    /// <param name="handle">The open file; owned from now on.</param>
+    /// <param name="length">Bytes.</param>
+    /// <param name="traits">What the file can do, without <see cref="StorageTraits.AllocatedBytes"/>.</param>
+    protected FileStorage(string name, SafeFileHandle handle, long length, StorageTraits traits)
+    {
+        _name = name;
+        _length = length;
+        FullPath = Path.GetFullPath(name);
+        Handle = handle;
+        Traits = traits with { AllocatedBytes = QueryAllocatedBytes };
+    }
+
+    public string Name => _name;
+
+    public StorageTraits Traits { get; }
+
+    public long Length => Volatile.Read(ref _length);
+
+    protected SafeFileHandle Handle { get; }
+
+    /// <summary>Where the file lies, whatever the current folder becomes.</summary>
+    protected string FullPath { get; private set; }
+
+    /// <summary>Opens or creates a file.</summary>
+    /// <param name="name">A path.</param>
+    /// <param name="options">What for.</param>
+    /// <param name="usePortablePath">For tests: the path of other systems, on Linux too.</param>
+    /// <exception cref="StorageException">It cannot be opened; the message says why.</exception>
+    /// <exception cref="ImageInUseException">Another use of the file excludes this one.</exception>
+    public static FileStorage Open(string name, StorageOpenOptions options, bool usePortablePath = false)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        ArgumentNullException.ThrowIfNull(options);
+        if (options.Sharing == StorageSharing.Force && options.Access != StorageAccess.Read)
+        {
+            throw new ArgumentException("Only reading may go ahead without locks.", nameof(options));
+        }
+
+        if (name.Length == 0 || name.Contains('\0'))
+        {
+            throw new StorageException($"'{name.Replace('\0', '?')}' is no file name: it is empty or has a NUL in it. Name a file.", name);
+        }
+
+        return OperatingSystem.IsLinux() && Environment.Is64BitProcess && !usePortablePath
+            ? LinuxFileStorage.OpenFile(name, options)
+            : PortableFileStorage.OpenFile(name, options);
+    }
+
+    public long TryRead(long offset, BlockBuffers into, long start, long length)
+    {
+        if (!IsInside(offset, length) || length == 0)
+        {
+            return 0;
+        }
+
+        try
+        {
+            return TryReadCore(offset, in into, start, length);
+        }
+        catch (ObjectDisposedException)
+        {
+            return 0;
+        }
+    }
+
+    public ValueTask<BlockStatus> ReadAsync(long offset, BlockBuffers into, long start, long length, CancellationToken cancellationToken = default) =>
+        new(Read(offset, in into, start, length, cancellationToken));
+
+    public ValueTask<BlockStatus> WriteAsync(long offset, BlockBuffers from, long start, long length, WriteFlags flags = WriteFlags.None, CancellationToken cancellationToken = default) =>
+        new(Write(offset, in from, start, length, flags, cancellationToken));
+
+    public ValueTask<BlockStatus> FlushAsync(CancellationToken cancellationToken = default) => new(cancellationToken.IsCancellationRequested ? BlockStatus.Cancelled : Flush());
+
+    public ValueTask<BlockStatus> SetLengthAsync(long length, CancellationToken cancellationToken = default) => new(SetLength(length, cancellationToken));
+
+    public ValueTask<BlockStatus> PunchHoleAsync(long offset, long length, CancellationToken cancellationToken = default) => new(PunchHole(offset, length, cancellationToken));
+
+    public StorageRun Map(long offset, long length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfLessThan(length, 1);
+        if (!IsInside(offset, length))
+        {
+            throw new ArgumentOutOfRangeException(nameof(length), $"{length} bytes at {offset} do not lie inside {Length} bytes.");
+        }
+
+        return MapCore(offset, length);
+    }
+
+    public ValueTask<BlockStatus> RenameAsync(string newName, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(newName);
+        return new(cancellationToken.IsCancellationRequested ? BlockStatus.Cancelled : Rename(newName));
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        if (!Handle.IsClosed)
+        {
+            ReleaseLocks();
+            Handle.Dispose();
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>As many bytes as are in memory. The range lies inside <see cref="Length"/>.</summary>
+    protected abstract long TryReadCore(long offset, in BlockBuffers into, long start, long length);
+
+    protected abstract BlockStatus ReadCore(long offset, in BlockBuffers into, long start, long length);
+
+    /// <summary>With <see cref="WriteFlags.Fua"/>, calls <see cref="Fail"/> where durability was asked for in vain.</summary>
+    protected abstract BlockStatus WriteCore(long offset, in BlockBuffers from, long start, long length, WriteFlags flags);
+
+    /// <summary>One flush at a time calls this.</summary>
+    protected abstract BlockStatus FlushCore();
+
+    protected abstract BlockStatus SetLengthCore(long length);
+
+    protected abstract BlockStatus PunchHoleCore(long offset, long length);
+
+    protected abstract StorageRun MapCore(long offset, long length);
+
+    /// <summary>The content is durable already. Calls <see cref="Fail"/> where the name could be given but not made durable.</summary>
+    protected abstract BlockStatus RenameCore(string newFullPath, out bool isRenamed);
+
+    /// <summary>Bytes of the file now, as the system says; -1 where it cannot.</summary>
+    protected abstract long QueryLength();
+
+    protected abstract long? QueryAllocatedBytes();
+
+    /// <summary>Called once, before the handle is closed.</summary>
+    protected abstract void ReleaseLocks();
+
+    /// <summary>What should be durable is not: no change is made from now on.</summary>
+    protected BlockStatus Fail()
+    {
+        _hasFailed = true;
+        return BlockStatus.IoError;
+    }
+
+    private BlockStatus Read(long offset, in BlockBuffers into, long start, long length, CancellationToken cancellationToken)
+    {
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return BlockStatus.Cancelled;
+        }
+
+        if (!IsInside(offset, length))
+        {
+            return Handle.IsClosed ? BlockStatus.Closed : BlockStatus.OutOfRange;
+        }
+
+        try
+        {
+            return length == 0 ? BlockStatus.Ok : ReadCore(offset, in into, start, length);
+        }
+        catch (ObjectDisposedException)
+        {
+            return BlockStatus.Closed;
+        }
+    }
+
+    private BlockStatus Write(long offset, in BlockBuffers from, long start, long length, WriteFlags flags, CancellationToken cancellationToken)
+    {
+        if (RefuseChange(cancellationToken) is var refusal and not BlockStatus.Ok)
+        {
+            return refusal;
+        }
+
+        if (offset < 0 || length < 0)
+        {
+            return BlockStatus.OutOfRange;
+        }
+
+        if (length == 0)
+        {
+            return BlockStatus.Ok;
+        }
+
+        if (offset > long.MaxValue - length || (Traits.IsBlockDevice && !IsInside(offset, length)))
+        {
+            return BlockStatus.NoSpace;
+        }
+
+        try
+        {
+            var status = WriteCore(offset, in from, start, length, flags);
+            if (offset + length > Length)
+            {
+                RefreshLength();
+            }
+
+            // Another thread's sync may have been told of an error that concerns these bytes.
+            return status == BlockStatus.Ok && flags.HasFlag(WriteFlags.Fua) && _hasFailed ? BlockStatus.IoError : status;
+        }
+        catch (ObjectDisposedException)
+        {
+            return BlockStatus.Closed;
+        }
+    }
+
+    protected BlockStatus Flush()
+    {
+        if (Handle.IsClosed)
+        {
+            return BlockStatus.Closed;
+        }
+
+        if (!Traits.CanWrite)
+        {
+            return BlockStatus.Ok;
+        }
+
+        // A flush that starts from here on covers this request, whoever runs it. One at a time: the kernel tells of a lost write once per
+        // open file, and a second flush in flight would be told that all is well.
+        var needed = Volatile.Read(ref _flushesStarted) + 1;
+        lock (_flushLock)
+        {
+            if (_hasFailed)
+            {
+                return BlockStatus.IoError;
+            }
+
+            if (_flushesCompleted >= needed)
+            {
+                return BlockStatus.Ok;
+            }
+
+            var mine = ++_flushesStarted;
+            try
+            {
+                if (FlushCore() != BlockStatus.Ok)
+                {
+                    return Fail();
+                }
+            }
+            catch (ObjectDisposedException)
+            {
+                return BlockStatus.Closed;
+            }
+
+            if (_hasFailed)
+            {
+                return BlockStatus.IoError;
+            }
+
+            _flushesCompleted = mine;
+            return BlockStatus.Ok;
+        }
+    }
+
+    private BlockStatus SetLength(long length, CancellationToken cancellationToken)
+    {
+        if (RefuseChange(cancellationToken) is var refusal and not BlockStatus.Ok)
+        {
+            return refusal;
+        }
+
+        if (length < 0)
+        {
+            return BlockStatus.OutOfRange;
+        }
+
+        if (Traits.IsBlockDevice)
+        {
+            return length == Length ? BlockStatus.Ok : BlockStatus.Unsupported;
+        }
+
+        lock (_lengthLock)
+        {
+            // Lowered before the file is cut: a write that extends it again afterwards must see that it did.
+            Volatile.Write(ref _length, Math.Min(_length, length));
+            try
+            {
+                return SetLengthCore(length);
+            }
+            catch (ObjectDisposedException)
+            {
+                return BlockStatus.Closed;
+            }
+            finally
+            {
+                RefreshLength();
+            }
+        }
+    }
+
+    private BlockStatus PunchHole(long offset, long length, CancellationToken cancellationToken)
+    {
+        if (RefuseChange(cancellationToken) is var refusal and not BlockStatus.Ok)
+        {
+            return refusal;
+        }
+
+        if (!IsInside(offset, length))
+        {
+            return BlockStatus.OutOfRange;
+        }
+
+        try
+        {
+            return length == 0 ? BlockStatus.Ok : PunchHoleCore(offset, length);
+        }
+        catch (ObjectDisposedException)
+        {
+            return BlockStatus.Closed;
+        }
+    }
+
+    private BlockStatus Rename(string newName)
+    {
+        if (Traits.IsBlockDevice)
+        {
+            return BlockStatus.Unsupported;
+        }
+
+        if (RefuseChange(CancellationToken.None) is var refusal and not BlockStatus.Ok)
+        {
+            return refusal;
+        }
+
+        if (newName.Length == 0 || newName.Contains('\0'))
+        {
+            return BlockStatus.IoError;
+        }
+
+        if (Flush() is var flushed and not BlockStatus.Ok)
+        {
+            return flushed;
+        }
+
+        lock (_lengthLock)
+        {
+            var newFullPath = Path.GetFullPath(newName);
+            var status = RenameCore(newFullPath, out var isRenamed);
+            if (isRenamed)
+            {
+                _name = newName;
+                FullPath = newFullPath;
+            }
+
+            return status;
+        }
+    }
+
+    private BlockStatus RefuseChange(CancellationToken cancellationToken) =>
+        cancellationToken.IsCancellationRequested ? BlockStatus.Cancelled
+        : Handle.IsClosed ? BlockStatus.Closed
+        : !Traits.CanWrite || _hasFailed ? BlockStatus.ReadOnly
+        : BlockStatus.Ok;
+
+    private bool IsInside(long offset, long length)
+    {
+        var end = Length;
+        return (ulong)offset <= (ulong)end && (ulong)length <= (ulong)(end - offset);
+    }
+
+    private void RefreshLength()
+    {
+        lock (_lengthLock)
+        {
+            try
+            {
+                if (QueryLength() is var length and >= 0)
+                {
+                    Volatile.Write(ref _length, length);
+                }
+            }
+            catch (ObjectDisposedException)
+            {
+                // Closed meanwhile: the last length stands.
+            }
+        }
+    }
+}

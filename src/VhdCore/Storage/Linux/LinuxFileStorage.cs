@@ -1,0 +1,394 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using VhdCore.Errors;
+using VhdCore.Primitives;
+
+namespace VhdCore.Storage.Linux;
+
+/// <summary>
+/// A file or block device by our own system calls: .NET's list overloads allocate for each request, and it has neither RWF_DSYNC and RWF_NOWAIT
+/// nor holes.
+/// </summary>
+internal sealed class LinuxFileStorage : FileStorage
+{
+    private const int MaxRuns = 64; // of one call; 1 KiB of stack. The kernel takes 1024 (IOV_MAX).
+
+    private readonly bool _isInMemory;
+    private volatile bool _canReadWithoutWaiting = true;
+    private volatile bool _canWriteThrough = true;
+    private volatile bool _nameIsDurable;
+
+    private LinuxFileStorage(string name, SafeFileHandle handle, long length, StorageTraits traits, bool isInMemory, bool nameIsDurable)
+        : base(name, handle, length, traits)
+    {
+        _isInMemory = isInMemory;
+        _nameIsDurable = nameIsDurable;
+    }
+
+    public static LinuxFileStorage OpenFile(string name, StorageOpenOptions options)
+    {
+        // Asked first: opening a pipe, a tape or a watchdog has effects of its own.
+        if (!options.CreateNew)
+        {
+            RefuseOtherKinds(name, Describe(name, options));
+        }
+
+        var canWrite = options.Access == StorageAccess.ReadWrite;
+        var flags = (canWrite ? LinuxCalls.O_RDWR : LinuxCalls.O_RDONLY) | LinuxCalls.O_CLOEXEC | LinuxCalls.O_NOCTTY | LinuxCalls.O_NONBLOCK
+            | (options.CreateNew ? LinuxCalls.O_CREAT | LinuxCalls.O_EXCL : 0);
+        int descriptor;
+        do
+        {
+            descriptor = LinuxCalls.Open(name, flags, mode: 0x1B6); // 0666, less the umask
+        }
+        while (descriptor < 0 && Marshal.GetLastPInvokeError() == LinuxErrors.EINTR);
+        if (descriptor < 0)
+        {
+            throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options);
+        }
+
+        var handle = new SafeFileHandle(descriptor, ownsHandle: true);
+        try
+        {
+            return FromHandle(name, handle, options);
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+    }
+
+    [SkipLocalsInit]
+    protected override unsafe long TryReadCore(long offset, in BlockBuffers into, long start, long length)
+    {
+        if (_isInMemory)
+        {
+            return Math.Max(0, ReadSome(offset, in into, start, length));
+        }
+
+        if (!_canReadWithoutWaiting)
+        {
+            return 0;
+        }
+
+        // Safety: the runs lie inside the request's memory, which the caller keeps until this returns.
+        var runs = stackalloc IoVec[MaxRuns];
+        var (count, _) = into.Describe(start, length, new Span<IoVec>(runs, MaxRuns));
+        try
+        {
+            var moved = LinuxCalls.PReadV2(Handle, runs, count, offset, LinuxCalls.RWF_NOWAIT);
+            if (moved >= 0)
+            {
+                return moved;
+            }
+
+            if (LinuxErrors.IsUnsupported(Marshal.GetLastPInvokeError()))
+            {
+                _canReadWithoutWaiting = false;
+            }
+        }
+        catch (EntryPointNotFoundException)
+        {
+            _canReadWithoutWaiting = false;
+        }
+
+        return 0;
+    }
+
+    protected override BlockStatus ReadCore(long offset, in BlockBuffers into, long start, long length)
+    {
+        do
+        {
+            var moved = ReadSome(offset, in into, start, length);
+            if (moved <= 0)
+            {
+                // 0: the file was cut beneath us.
+                return moved == 0 ? BlockStatus.OutOfRange : LinuxErrors.ToStatus((int)-moved);
+            }
+
+            offset += moved;
+            start += moved;
+            length -= moved;
+        }
+        while (length > 0);
+        return BlockStatus.Ok;
+    }
+
+    protected override BlockStatus WriteCore(long offset, in BlockBuffers from, long start, long length, WriteFlags flags)
+    {
+        if (!flags.HasFlag(WriteFlags.Fua))
+        {
+            return LinuxErrors.ToStatus(WriteAll(offset, in from, start, length, throughCache: false));
+        }
+
+        if (_canWriteThrough)
+        {
+            var errno = WriteAll(offset, in from, start, length, throughCache: true);
+            if (errno == 0)
+            {
+                return BlockStatus.Ok;
+            }
+
+            if (LinuxErrors.IsUnsupported(errno))
+            {
+                _canWriteThrough = false;
+            }
+            else if (LinuxErrors.ToStatus(errno) == BlockStatus.NoSpace)
+            {
+                // Full on writing, which harms nothing, or on syncing, when earlier bytes may be lost as well? Only the first fails again without a sync.
+                errno = WriteAll(offset, in from, start, length, throughCache: false);
+                return errno == 0 ? Fail() : LinuxErrors.ToStatus(errno);
+            }
+            else
+            {
+                return Fail();
+            }
+        }
+
+        var status = LinuxErrors.ToStatus(WriteAll(offset, in from, start, length, throughCache: false));
+        return status == BlockStatus.Ok ? Flush() : status;
+    }
+
+    protected override BlockStatus FlushCore()
+    {
+        // fdatasync covers a changed length, but not the name of a new file.
+        if (_nameIsDurable)
+        {
+            return Sync(contentOnly: true) ? BlockStatus.Ok : BlockStatus.IoError;
+        }
+
+        _nameIsDurable = Sync(contentOnly: false) && SyncFolderOf(FullPath);
+        return _nameIsDurable ? BlockStatus.Ok : BlockStatus.IoError;
+    }
+
+    protected override BlockStatus SetLengthCore(long length)
+    {
+        int result;
+        do
+        {
+            result = LinuxCalls.FTruncate(Handle, length);
+        }
+        while (result != 0 && Marshal.GetLastPInvokeError() == LinuxErrors.EINTR);
+        return result == 0 ? BlockStatus.Ok : LinuxErrors.ToStatus(Marshal.GetLastPInvokeError());
+    }
+
+    protected override BlockStatus PunchHoleCore(long offset, long length)
+    {
+        int result;
+        do
+        {
+            result = LinuxCalls.FAllocate(Handle, LinuxCalls.FALLOC_FL_PUNCH_HOLE | LinuxCalls.FALLOC_FL_KEEP_SIZE, offset, length);
+        }
+        while (result != 0 && Marshal.GetLastPInvokeError() == LinuxErrors.EINTR);
+        if (result == 0)
+        {
+            return BlockStatus.Ok;
+        }
+
+        var errno = Marshal.GetLastPInvokeError();
+        return LinuxErrors.IsUnsupported(errno) ? BlockStatus.Unsupported : LinuxErrors.ToStatus(errno);
+    }
+
+    protected override StorageRun MapCore(long offset, long length)
+    {
+        var data = LinuxCalls.LSeek(Handle, offset, LinuxCalls.SEEK_DATA);
+        if (data > offset)
+        {
+            return new StorageRun(IsHole: true, Math.Min(length, data - offset));
+        }
+
+        if (data == offset)
+        {
+            var hole = LinuxCalls.LSeek(Handle, offset, LinuxCalls.SEEK_HOLE);
+            return new StorageRun(IsHole: false, hole > offset ? Math.Min(length, hole - offset) : length);
+        }
+
+        // ENXIO: no data up to the end. Or the file was cut beneath us, and then a read must find out.
+        var isHole = Marshal.GetLastPInvokeError() == LinuxErrors.ENXIO && QueryLength() >= offset + length;
+        return new StorageRun(isHole, length);
+    }
+
+    protected override BlockStatus RenameCore(string newFullPath, out bool isRenamed)
+    {
+        isRenamed = LinuxCalls.Rename(FullPath, newFullPath) == 0;
+        if (!isRenamed)
+        {
+            return LinuxErrors.ToStatus(Marshal.GetLastPInvokeError());
+        }
+
+        var isSameFolder = Path.GetDirectoryName(FullPath) == Path.GetDirectoryName(newFullPath);
+        if (!SyncFolderOf(newFullPath) || (!isSameFolder && !SyncFolderOf(FullPath)))
+        {
+            return Fail();
+        }
+
+        _nameIsDurable = true;
+        return BlockStatus.Ok;
+    }
+
+    protected override long QueryLength() => LinuxCalls.LSeek(Handle, 0, LinuxCalls.SEEK_END);
+
+    protected override unsafe long? QueryAllocatedBytes()
+    {
+        LinuxCalls.StatXBuffer about;
+        try
+        {
+            // Safety: the kernel fills one struct statx, which outlives the call.
+            return LinuxCalls.StatX(Handle, "", LinuxCalls.AT_EMPTY_PATH, LinuxCalls.STATX_BASIC_STATS, &about) == 0 && about.IsRegularFile ? (long)about.Blocks * 512 : null;
+        }
+        catch (ObjectDisposedException)
+        {
+            return null;
+        }
+    }
+
+    protected override void ReleaseLocks() => LinuxImageLock.Release(Handle);
+
+    private static unsafe LinuxFileStorage FromHandle(string name, SafeFileHandle handle, StorageOpenOptions options)
+    {
+        LinuxCalls.StatXBuffer about;
+        // Safety: the kernel fills one struct statx, which outlives the call.
+        if (LinuxCalls.StatX(handle, "", LinuxCalls.AT_EMPTY_PATH, LinuxCalls.STATX_BASIC_STATS, &about) != 0)
+        {
+            throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options);
+        }
+
+        RefuseOtherKinds(name, about);
+        _ = LinuxCalls.FCntl(handle, LinuxCalls.F_SETFL, 0); // O_NONBLOCK was for the opening only
+        if (options.Sharing == StorageSharing.Default)
+        {
+            LinuxImageLock.Acquire(handle, name, options.Access);
+        }
+
+        // After the lock: nobody changes it any more.
+        var length = LinuxCalls.LSeek(handle, 0, LinuxCalls.SEEK_END);
+        if (length < 0)
+        {
+            throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options);
+        }
+
+        var fileSystem = LinuxFileSystem.TypeOf(handle);
+        var canWrite = options.Access == StorageAccess.ReadWrite;
+        var traits = new StorageTraits
+        {
+            CanWrite = canWrite,
+            IsBlockDevice = about.IsBlockDevice,
+            ExtensionReadsZeros = !about.IsBlockDevice && (!canWrite || LinuxFileSystem.ExtensionReadsZeros(fileSystem, about.DeviceMajor, about.DeviceMinor)),
+        };
+        return new LinuxFileStorage(name, handle, length, traits, about.IsRegularFile && LinuxFileSystem.IsMemory(fileSystem), nameIsDurable: !options.CreateNew);
+    }
+
+    private static unsafe LinuxCalls.StatXBuffer Describe(string name, StorageOpenOptions options)
+    {
+        LinuxCalls.StatXBuffer about;
+        // Safety: the kernel fills one struct statx, which outlives the call.
+        return LinuxCalls.StatX(LinuxCalls.AT_FDCWD, name, flags: 0, LinuxCalls.STATX_BASIC_STATS, &about) == 0
+            ? about
+            : throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options);
+    }
+
+    private static void RefuseOtherKinds(string name, in LinuxCalls.StatXBuffer about)
+    {
+        if (!about.IsRegularFile && !about.IsBlockDevice)
+        {
+            throw new StorageException(
+                about.IsFolder
+                    ? $"'{name}' is a folder, not an image. Name a file in it."
+                    : $"'{name}' is neither a file nor a block device, but a pipe, a socket or a terminal. Name a file.",
+                name);
+        }
+    }
+
+    /// <returns>Bytes moved, at least 1; 0 at the file's end; or errno, negated.</returns>
+    [SkipLocalsInit]
+    private unsafe long ReadSome(long offset, in BlockBuffers into, long start, long length)
+    {
+        // Safety: the runs lie inside the request's memory, which the caller keeps until this returns.
+        var runs = stackalloc IoVec[MaxRuns];
+        var (count, _) = into.Describe(start, Math.Min(length, LinuxCalls.MaxTransfer), new Span<IoVec>(runs, MaxRuns));
+        while (true)
+        {
+            var moved = count == 1 ? LinuxCalls.PRead(Handle, runs->Address, runs->Length, offset) : LinuxCalls.PReadV(Handle, runs, count, offset);
+            if (moved >= 0)
+            {
+                return moved;
+            }
+
+            var errno = Marshal.GetLastPInvokeError();
+            if (errno != LinuxErrors.EINTR)
+            {
+                return -errno;
+            }
+        }
+    }
+
+    /// <returns>0, or errno; some of the bytes may then have been written.</returns>
+    [SkipLocalsInit]
+    private unsafe int WriteAll(long offset, in BlockBuffers from, long start, long length, bool throughCache)
+    {
+        // Safety: the runs lie inside the request's memory, which the caller keeps until this returns.
+        var runs = stackalloc IoVec[MaxRuns];
+        while (length > 0)
+        {
+            var (count, _) = from.Describe(start, Math.Min(length, LinuxCalls.MaxTransfer), new Span<IoVec>(runs, MaxRuns));
+            var moved = throughCache ? WriteThrough(runs, count, offset)
+                : count == 1 ? LinuxCalls.PWrite(Handle, runs->Address, runs->Length, offset)
+                : LinuxCalls.PWriteV(Handle, runs, count, offset);
+            if (moved > 0)
+            {
+                offset += moved;
+                start += moved;
+                length -= moved;
+            }
+            else if (moved == 0)
+            {
+                return LinuxErrors.EIO; // no progress, and no reason given
+            }
+            else if (Marshal.GetLastPInvokeError() is var errno and not LinuxErrors.EINTR)
+            {
+                return errno;
+            }
+        }
+
+        return 0;
+    }
+
+    // Safety: as its only caller says.
+    private unsafe nint WriteThrough(IoVec* runs, int count, long offset)
+    {
+        try
+        {
+            return LinuxCalls.PWriteV2(Handle, runs, count, offset, LinuxCalls.RWF_DSYNC);
+        }
+        catch (EntryPointNotFoundException)
+        {
+            Marshal.SetLastPInvokeError(LinuxErrors.ENOSYS);
+            return -1;
+        }
+    }
+
+    private bool Sync(bool contentOnly)
+    {
+        int result;
+        do
+        {
+            result = contentOnly ? LinuxCalls.FDataSync(Handle) : LinuxCalls.FSync(Handle);
+        }
+        while (result != 0 && Marshal.GetLastPInvokeError() == LinuxErrors.EINTR);
+        return result == 0;
+    }
+
+    private bool SyncFolderOf(string path)
+    {
+        var descriptor = LinuxCalls.Open(Path.GetDirectoryName(path) ?? "/", LinuxCalls.O_RDONLY | LinuxCalls.O_CLOEXEC, mode: 0);
+        if (descriptor < 0)
+        {
+            return LinuxCalls.SyncFs(Handle) == 0; // a folder that may be changed but not listed
+        }
+
+        using var folder = new SafeFileHandle(descriptor, ownsHandle: true);
+        return LinuxCalls.FSync(folder) == 0 || (LinuxErrors.IsUnsupported(Marshal.GetLastPInvokeError()) && LinuxCalls.SyncFs(Handle) == 0);
+    }
+}
