@@ -97,7 +97,7 @@ internal abstract class FileStorage : IStorage
     public ValueTask<BlockStatus> WriteAsync(long offset, BlockBuffers from, long start, long length, WriteFlags flags = WriteFlags.None, CancellationToken cancellationToken = default) =>
         new(Write(offset, in from, start, length, flags, cancellationToken));
 
-    public ValueTask<BlockStatus> FlushAsync(CancellationToken cancellationToken = default) => new(cancellationToken.IsCancellationRequested ? BlockStatus.Cancelled : Flush());
+    public ValueTask<BlockStatus> FlushAsync(CancellationToken cancellationToken = default) => new(Flush(cancellationToken));
 
     public ValueTask<BlockStatus> SetLengthAsync(long length, CancellationToken cancellationToken = default) => new(SetLength(length, cancellationToken));
 
@@ -118,7 +118,7 @@ internal abstract class FileStorage : IStorage
     public ValueTask<BlockStatus> RenameAsync(string newName, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(newName);
-        return new(cancellationToken.IsCancellationRequested ? BlockStatus.Cancelled : Rename(newName));
+        return new(Rename(newName, cancellationToken));
     }
 
     public ValueTask DisposeAsync()
@@ -169,6 +169,11 @@ internal abstract class FileStorage : IStorage
 
     private BlockStatus Read(long offset, in BlockBuffers into, long start, long length, CancellationToken cancellationToken)
     {
+        if (Handle.IsClosed)
+        {
+            return BlockStatus.Closed;
+        }
+
         if (cancellationToken.IsCancellationRequested)
         {
             return BlockStatus.Cancelled;
@@ -176,7 +181,7 @@ internal abstract class FileStorage : IStorage
 
         if (!IsInside(offset, length))
         {
-            return Handle.IsClosed ? BlockStatus.Closed : BlockStatus.OutOfRange;
+            return BlockStatus.OutOfRange;
         }
 
         try
@@ -228,11 +233,16 @@ internal abstract class FileStorage : IStorage
         }
     }
 
-    protected BlockStatus Flush()
+    protected BlockStatus Flush(CancellationToken cancellationToken = default)
     {
         if (Handle.IsClosed)
         {
             return BlockStatus.Closed;
+        }
+
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return BlockStatus.Cancelled;
         }
 
         if (!Traits.CanWrite)
@@ -336,14 +346,14 @@ internal abstract class FileStorage : IStorage
         }
     }
 
-    private BlockStatus Rename(string newName)
+    private BlockStatus Rename(string newName, CancellationToken cancellationToken)
     {
         if (Traits.IsBlockDevice)
         {
             return BlockStatus.Unsupported;
         }
 
-        if (RefuseChange(CancellationToken.None) is var refusal and not BlockStatus.Ok)
+        if (RefuseChange(cancellationToken) is var refusal and not BlockStatus.Ok)
         {
             return refusal;
         }
@@ -353,7 +363,7 @@ internal abstract class FileStorage : IStorage
             return BlockStatus.IoError;
         }
 
-        if (Flush() is var flushed and not BlockStatus.Ok)
+        if (Flush(cancellationToken) is var flushed and not BlockStatus.Ok)
         {
             return flushed;
         }
@@ -373,8 +383,8 @@ internal abstract class FileStorage : IStorage
     }
 
     private BlockStatus RefuseChange(CancellationToken cancellationToken) =>
-        cancellationToken.IsCancellationRequested ? BlockStatus.Cancelled
-        : Handle.IsClosed ? BlockStatus.Closed
+        Handle.IsClosed ? BlockStatus.Closed
+        : cancellationToken.IsCancellationRequested ? BlockStatus.Cancelled
         : !Traits.CanWrite || _hasFailed ? BlockStatus.ReadOnly
         : BlockStatus.Ok;
 

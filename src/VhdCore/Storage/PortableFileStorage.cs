@@ -6,7 +6,7 @@ namespace VhdCore.Storage;
 
 /// <summary>
 /// A file through .NET's own positional calls, for Windows and macOS. It punches no holes, knows of none, and takes no block devices. Share
-/// modes are its locks; on Unix .NET makes them of <c>flock</c>.
+/// modes are its locks; on Unix .NET makes them of <c>flock</c>, where a writer keeps out even readers that would go ahead.
 /// </summary>
 internal sealed class PortableFileStorage : FileStorage
 {
@@ -165,7 +165,7 @@ internal sealed class PortableFileStorage : FileStorage
         // Share modes end with the handle.
     }
 
-    // Windows: what a reader or writer lets others do. Unix: None is an exclusive flock, Read a shared one, ReadWrite none.
+    // Windows: what a reader or writer lets others do. Unix: None is an exclusive flock, all else a shared one.
     private static FileShare Share(StorageOpenOptions options) =>
         options.Sharing == StorageSharing.Force ? FileShare.ReadWrite | FileShare.Delete
         : options.Access == StorageAccess.ReadWrite && !OperatingSystem.IsWindows() ? FileShare.None
