@@ -3,6 +3,7 @@ using VhdCore.Errors;
 using VhdCore.Primitives;
 using VhdCore.Storage;
 using VhdCore.Testing;
+using NativeBuffer = VhdCore.Testing.NativeBuffer;
 
 namespace VhdCore.Tests.Storage;
 
