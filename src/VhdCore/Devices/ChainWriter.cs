@@ -184,7 +184,7 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
             return await MoveAsync(diskOffset, extent, from, start, length, isFua, cancellationToken).ConfigureAwait(false);
         }
 
-        using var sector = NativeBuffer.Rent((int)_sectorSize);
+        using var sector = PooledBuffer.Rent((int)_sectorSize);
         var inSector = diskOffset % _sectorSize;
         status = await reader.ReadAsync(diskOffset - inSector, sector.Take(_sectorSize), 0, _sectorSize, firstDepth: 0, cancellationToken).ConfigureAwait(false);
         if (status != BlockStatus.Ok)

@@ -163,7 +163,7 @@ internal sealed class VhdBlockTable
             return BlockStatus.Ok;
         }
 
-        using var buffer = NativeBuffer.Rent(BitmapSize);
+        using var buffer = PooledBuffer.Rent(BitmapSize);
         var offset = (long)entry * VhdLayout.SectorSize;
         var status = await _storage.ReadAsync(offset, buffer.Buffers, 0, BitmapSize, cancellationToken).ConfigureAwait(false);
         if (status != BlockStatus.Ok)

@@ -101,7 +101,7 @@ internal sealed class VhdDirtyTables(VhdBlockTable table)
         for (var i = 0; i < sectors.Length;)
         {
             var first = i;
-            while (++i < sectors.Length && sectors[i] == sectors[i - 1] + 1 && i - first < NativeBuffer.PooledSize / VhdLayout.SectorSize)
+            while (++i < sectors.Length && sectors[i] == sectors[i - 1] + 1 && i - first < PooledBuffer.PooledSize / VhdLayout.SectorSize)
             {
             }
 

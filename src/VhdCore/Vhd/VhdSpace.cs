@@ -236,7 +236,7 @@ internal sealed class VhdSpace : IDisposable
             }
         }
 
-        using var bitmap = NativeBuffer.Rent(_table.BitmapSize);
+        using var bitmap = PooledBuffer.Rent(_table.BitmapSize);
         bitmap.Span[.._table.BitmapSize].Fill(_freshBitmapByte);
         return await _storage.WriteAsync(offset, bitmap.Take(_table.BitmapSize), 0, _table.BitmapSize).ConfigureAwait(false);
     }
@@ -267,7 +267,7 @@ internal sealed class VhdSpace : IDisposable
 
     private async ValueTask<BlockStatus> WriteAsync(long offset, byte[] bytes)
     {
-        using var buffer = NativeBuffer.Rent(bytes.Length);
+        using var buffer = PooledBuffer.Rent(bytes.Length);
         bytes.CopyTo(buffer.Span);
         return await _storage.WriteAsync(offset, buffer.Take(bytes.Length), 0, bytes.Length).ConfigureAwait(false);
     }

@@ -288,7 +288,7 @@ internal sealed class VhdWriter : IWritableLayer
 
     private async ValueTask<BlockStatus> WriteAsync(VhdCommit.Write write)
     {
-        using var buffer = NativeBuffer.Rent(write.Bytes.Length);
+        using var buffer = PooledBuffer.Rent(write.Bytes.Length);
         write.Bytes.CopyTo(buffer.Span);
         return await Storage.WriteAsync(write.Offset, buffer.Take(write.Bytes.Length), 0, write.Bytes.Length).ConfigureAwait(false);
     }

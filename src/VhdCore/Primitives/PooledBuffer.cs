@@ -4,7 +4,7 @@ namespace VhdCore.Primitives;
 
 /// <summary>A run of native memory, aligned to a page, for requests that the library makes itself. Disposing gives it back; nothing may be in flight then.</summary>
 /// <remarks>Buffers up to <see cref="PooledSize"/> bytes are kept for reuse, a bounded number of them.</remarks>
-internal sealed unsafe class NativeBuffer : IDisposable
+internal sealed unsafe class PooledBuffer : IDisposable
 {
     /// <summary>Bytes; requests up to this size come from the pool.</summary>
     public const int PooledSize = 64 << 10;
@@ -12,19 +12,19 @@ internal sealed unsafe class NativeBuffer : IDisposable
     private const int PageSize = 4096; // bytes
     private const int PoolLimit = 64; // buffers
 
-    private static readonly System.Collections.Concurrent.ConcurrentBag<NativeBuffer> Pool = [];
+    private static readonly System.Collections.Concurrent.ConcurrentBag<PooledBuffer> Pool = [];
     private static int _pooled;
 
     private void* _address;
     private int _isRented = 1;
 
-    private NativeBuffer(int capacity)
+    private PooledBuffer(int capacity)
     {
         _address = NativeMemory.AlignedAlloc((nuint)capacity, PageSize);
         Capacity = capacity;
     }
 
-    ~NativeBuffer() => Free();
+    ~PooledBuffer() => Free();
 
     /// <summary>Bytes available; at least what was asked for.</summary>
     public int Capacity { get; }
@@ -37,11 +37,11 @@ internal sealed unsafe class NativeBuffer : IDisposable
     public BlockBuffers Buffers => BlockBuffers.Of((nint)_address, Capacity);
 
     /// <summary>Memory of at least <paramref name="size"/> bytes.</summary>
-    public static NativeBuffer Rent(int size)
+    public static PooledBuffer Rent(int size)
     {
         if (size > PooledSize)
         {
-            return new NativeBuffer(size);
+            return new PooledBuffer(size);
         }
 
         if (Pool.TryTake(out var buffer))
@@ -51,7 +51,7 @@ internal sealed unsafe class NativeBuffer : IDisposable
             return buffer;
         }
 
-        return new NativeBuffer(PooledSize);
+        return new PooledBuffer(PooledSize);
     }
 
     /// <summary>The first <paramref name="length"/> bytes as a request's buffers.</summary>
