@@ -135,7 +135,8 @@ internal sealed class VhdFooterFinder
         {
             _findings.Add(new VhdFinding(
                 VhdFindingId.FooterCopyMissing, VhdSeverity.Corruption, "footer copy", 0,
-                "The copy of the footer at the start of the file is missing. QEMU and XenServer read that one.") { IsRepairable = true });
+                "The copy of the footer at the start of the file is missing. QEMU and XenServer read that one.")
+            { IsRepairable = true });
         }
         else if (!new VhdFooterView(_front).ChecksumIsValid())
         {
