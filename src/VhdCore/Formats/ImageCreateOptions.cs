@@ -32,4 +32,10 @@ public sealed record ImageCreateOptions
 
     /// <summary>Writes a fixed image's space out instead of leaving it to the file system to allocate later.</summary>
     public bool Preallocate { get; init; }
+
+    /// <summary>
+    /// Leaves the image under a temporary name in its folder until <c>VirtualDisk.PublishAsync</c>, and deletes it when it is closed before. For
+    /// an image that should appear only when its content is complete.
+    /// </summary>
+    public bool DeferPublishing { get; init; }
 }

@@ -1,0 +1,133 @@
+using VhdCore.Storage;
+using VhdCore.Vhd;
+
+namespace VhdCore.Chains;
+
+/// <summary>
+/// Where a VHD's parent may lie: the names that the child gives for it, each as this system can understand it, in the order to try.
+/// </summary>
+/// <remarks>
+/// A child may have been made on another system and moved since, so a Windows path is also tried without its drive, below the child's folder, and
+/// as a bare name beside the child. Which of the names is right, the parent's identifier tells.
+/// </remarks>
+internal static class ParentNames
+{
+    private const string FileScheme = "file://";
+
+    /// <summary>All names to try, in order, none twice: locators as they stand in the file, then the header's name.</summary>
+    /// <param name="childName">The child's name in <paramref name="resolver"/>.</param>
+    /// <param name="locators">The child's parent locators.</param>
+    /// <param name="parentUnicodeName">The header's name for the parent: bare or a full path.</param>
+    /// <param name="resolver">Whose names are made.</param>
+    public static IReadOnlyList<string> Candidates(
+        string childName, IReadOnlyList<VhdParentLocator> locators, string parentUnicodeName, IStorageResolver resolver)
+    {
+        var names = new List<string>();
+        foreach (var locator in locators)
+        {
+            AddReadings(names, locator.Name);
+        }
+
+        AddReadings(names, parentUnicodeName);
+        var candidates = new List<string>(names.Count);
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var name in names)
+        {
+            var candidate = resolver.Combine(childName, name);
+            if (seen.Add(candidate))
+            {
+                candidates.Add(candidate);
+            }
+        }
+
+        return candidates;
+    }
+
+    /// <summary>A name from an image, fit for a message: characters that a terminal would obey are replaced.</summary>
+    public static string Printable(string name) => string.Create(name.Length, name, static (text, source) =>
+    {
+        for (var i = 0; i < text.Length; i++)
+        {
+            text[i] = char.IsControl(source[i]) || char.IsSurrogate(source[i]) && !IsPaired(source, i) ? '\uFFFD' : source[i];
+        }
+    });
+
+    private static bool IsPaired(string text, int at) =>
+        char.IsHighSurrogate(text[at]) ? at + 1 < text.Length && char.IsLowSurrogate(text[at + 1]) : at > 0 && char.IsHighSurrogate(text[at - 1]);
+
+    private static void AddReadings(List<string> names, string written)
+    {
+        if (!written.StartsWith(FileScheme, StringComparison.OrdinalIgnoreCase))
+        {
+            AddPaths(names, written);
+            return;
+        }
+
+        var path = written[FileScheme.Length..];
+        if (path.StartsWith("localhost/", StringComparison.OrdinalIgnoreCase))
+        {
+            path = path["localhost".Length..];
+        }
+
+        // libvhd does not escape; others follow the rules for URLs.
+        AddPaths(names, path);
+        if (path.Contains('%', StringComparison.Ordinal))
+        {
+            AddPaths(names, Uri.UnescapeDataString(path));
+        }
+    }
+
+    private static void AddPaths(List<string> names, string written)
+    {
+        if (written.Length == 0 || written.Contains('\0', StringComparison.Ordinal))
+        {
+            return;
+        }
+
+        var path = WithoutDevicePrefix(written);
+        var withSlashes = path.Replace('\\', '/');
+        var hasDrive = path.Length >= 2 && path[1] == ':' && char.IsAsciiLetter(path[0]);
+        if (OperatingSystem.IsWindows() || path.StartsWith('/'))
+        {
+            Add(names, path); // absolute here, whatever backslashes are part of its names
+        }
+
+        if (!OperatingSystem.IsWindows() && !hasDrive)
+        {
+            Add(names, withSlashes);
+        }
+
+        var withoutDrive = hasDrive ? withSlashes[2..] : withSlashes;
+        if (!OperatingSystem.IsWindows())
+        {
+            Add(names, withoutDrive);
+        }
+
+        Add(names, withoutDrive.TrimStart('/'));
+        Add(names, withoutDrive[(withoutDrive.LastIndexOf('/') + 1)..]);
+    }
+
+    // \\?\C:\x is C:\x, and \\?\UNC\server\share is \\server\share; MacX paths can be "/C:/x".
+    private static string WithoutDevicePrefix(string path)
+    {
+        if (path.StartsWith(@"\\?\UNC\", StringComparison.OrdinalIgnoreCase))
+        {
+            return @"\\" + path[@"\\?\UNC\".Length..];
+        }
+
+        if (path.StartsWith(@"\\?\", StringComparison.Ordinal))
+        {
+            return path[@"\\?\".Length..];
+        }
+
+        return path.Length >= 3 && path[0] == '/' && path[2] == ':' && char.IsAsciiLetter(path[1]) ? path[1..] : path;
+    }
+
+    private static void Add(List<string> names, string name)
+    {
+        if (name.Length > 0 && name is not ("." or ".." or "./" or "../"))
+        {
+            names.Add(name);
+        }
+    }
+}

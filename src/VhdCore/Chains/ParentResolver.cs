@@ -1,0 +1,251 @@
+using System.Text;
+using VhdCore.Errors;
+using VhdCore.Formats;
+using VhdCore.Storage;
+using VhdCore.Vhd;
+
+namespace VhdCore.Chains;
+
+/// <summary>Finds the parent that a differencing VHD was made from: of all the names that the child gives, the first that has the right identifier.</summary>
+/// <remarks>
+/// Nothing about a name is trusted: where <see cref="ParentPolicy.BelowRoot"/> asks for it, a name is followed only if what it leads to, symbolic links
+/// resolved, lies below the folder, and leads to the same place once the file is open.
+/// </remarks>
+internal sealed class ParentResolver
+{
+    private const int ParentIdOffset = 40; // bytes from the header's start
+    private const int ParentLocatorsOffset = 576; // bytes from the header's start
+
+    private readonly IStorageResolver _resolver;
+    private readonly ImageOpenOptions _options; // of every parent
+    private readonly Action<ImageWarning>? _onWarning;
+    private readonly string? _root; // canonical, for ParentPolicy.BelowRoot
+
+    /// <param name="resolver">Turns names into storages.</param>
+    /// <param name="options">The options that the leaf is opened by.</param>
+    /// <exception cref="ArgumentException">Parents are to lie below a folder, and none is given.</exception>
+    public ParentResolver(IStorageResolver resolver, ImageOpenOptions options)
+    {
+        _resolver = resolver;
+        _options = options with { Writable = false, Format = null, OnWarning = null }; // of candidates that are not taken, nobody wants to hear
+        _onWarning = options.OnWarning;
+        if (options.Parents == ParentPolicy.BelowRoot)
+        {
+            if (string.IsNullOrEmpty(options.ParentRoot))
+            {
+                throw new ArgumentException($"{nameof(ParentPolicy.BelowRoot)} needs {nameof(ImageOpenOptions.ParentRoot)}.", nameof(options));
+            }
+
+            _root = resolver.Canonicalize(options.ParentRoot);
+        }
+    }
+
+    /// <summary>Opens and identifies the parent. Its storage is the caller's.</summary>
+    /// <param name="child">A differencing image.</param>
+    /// <param name="chain">The canonical names of all images from the leaf to the child; none of them can be the parent.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="ParentMismatchException">No name leads to the parent, or parents may not be followed.</exception>
+    /// <exception cref="ImageException">The only file that could be the parent cannot be used, for the reason it gives.</exception>
+    public async ValueTask<IdentifiedImage> OpenAsync(IdentifiedImage child, IReadOnlyCollection<string> chain, CancellationToken cancellationToken)
+    {
+        var metadata = child.Vhd!;
+        var header = metadata.Header!;
+        if (_options.Parents == ParentPolicy.Refuse)
+        {
+            throw new ParentMismatchException(
+                $"'{child.Storage.Name}' holds only what differs from a parent, and parents are not to be opened here. " +
+                "Allow it, or convert the whole chain to one image first.",
+                child.Storage.Name, metadata.HeaderOffset);
+        }
+
+        var search = new Search(child);
+        foreach (var candidate in Candidates(child.Storage.Name, metadata.ParentLocators, header.ParentUnicodeName))
+        {
+            if (await TryAsync(candidate, search, chain, cancellationToken).ConfigureAwait(false) is { } parent)
+            {
+                return parent;
+            }
+        }
+
+        throw search.Failure(_root);
+    }
+
+    // A child that was opened through a link may name its parent from where it lies, or from where the link does.
+    private IEnumerable<string> Candidates(string childName, IReadOnlyList<VhdParentLocator> locators, string parentUnicodeName)
+    {
+        var candidates = ParentNames.Candidates(childName, locators, parentUnicodeName, _resolver);
+        var canonical = _resolver.Canonicalize(childName);
+        return canonical == childName ? candidates
+            : candidates.Concat(ParentNames.Candidates(canonical, locators, parentUnicodeName, _resolver)).Distinct(StringComparer.Ordinal);
+    }
+
+    private async ValueTask<IdentifiedImage?> TryAsync(string candidate, Search search, IReadOnlyCollection<string> chain, CancellationToken cancellationToken)
+    {
+        var canonical = _resolver.Canonicalize(candidate);
+        if (!IsBelowRoot(canonical))
+        {
+            search.Note(candidate, $"lies outside '{_root}'");
+            return null;
+        }
+
+        if (!_resolver.Exists(canonical))
+        {
+            search.Note(candidate, "does not exist");
+            return null;
+        }
+
+        if (chain.Contains(canonical))
+        {
+            search.NoteCycle(candidate);
+            return null;
+        }
+
+        IStorage? storage = null;
+        try
+        {
+            storage = await _resolver.OpenAsync(canonical, StorageOpenOptions.ForReading with { Sharing = _options.Sharing }, cancellationToken).ConfigureAwait(false);
+
+            // A folder on the way may have become a link since it was looked at.
+            if (_root is not null && _resolver.Canonicalize(canonical) != canonical)
+            {
+                search.Note(candidate, "changed its place while it was opened");
+            }
+            else if (await IdentifyAsync(storage, search, candidate, cancellationToken).ConfigureAwait(false) is { } parent)
+            {
+                storage = null;
+                parent.Warnings.ForwardTo(_onWarning);
+                return parent;
+            }
+        }
+        catch (ImageException exception)
+        {
+            search.NoteUnusable(candidate, exception);
+        }
+        finally
+        {
+            if (storage is not null)
+            {
+                await storage.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+
+        return null;
+    }
+
+    private async ValueTask<IdentifiedImage?> IdentifyAsync(IStorage storage, Search search, string candidate, CancellationToken cancellationToken)
+    {
+        var expected = search.ExpectedId;
+        if (expected == Guid.Empty && !(_options.IgnoreParentId && await IsVhdAsync(storage, cancellationToken).ConfigureAwait(false)))
+        {
+            // libvhd's mark of a raw parent. Whatever its bytes look like, a guest wrote them.
+            return await LayerFactory.IdentifyAsync(storage, _options with { Format = ImageFormat.Raw }, cancellationToken).ConfigureAwait(false);
+        }
+
+        var parent = await LayerFactory.IdentifyAsync(storage, _options, cancellationToken).ConfigureAwait(false);
+        if (parent.Vhd?.Footer.UniqueId == expected)
+        {
+            return parent;
+        }
+
+        if (!_options.IgnoreParentId)
+        {
+            search.NoteMismatch(candidate, parent.Vhd?.Footer.UniqueId);
+            return null;
+        }
+
+        search.Child.Warnings.Add(
+            $"the parent '{storage.Name}' was taken although {DescribeId(parent.Vhd?.Footer.UniqueId)} and not {expected}: what is read may be no disk that ever was.");
+        return parent;
+    }
+
+    private static async ValueTask<bool> IsVhdAsync(IStorage storage, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await FormatDetector.DetectAsync(storage, cancellationToken).ConfigureAwait(false) == ImageFormat.Vhd;
+        }
+        catch (Exception exception) when (exception is CorruptImageException or UnsupportedImageException)
+        {
+            return false;
+        }
+    }
+
+    private bool IsBelowRoot(string canonical) => _root is null
+        || (canonical.StartsWith(_root, StringComparison.Ordinal)
+            && (Path.EndsInDirectorySeparator(_root) || (canonical.Length > _root.Length && (canonical[_root.Length] is '/' || canonical[_root.Length] == Path.DirectorySeparatorChar))));
+
+    private static string DescribeId(Guid? id) => id is { } known ? $"its identifier is {known}" : "it is no VHD";
+
+    /// <summary>What was tried, and what became of it.</summary>
+    private sealed class Search(IdentifiedImage child)
+    {
+        private readonly StringBuilder _tried = new();
+        private int _existing;
+        private int _outside;
+        private bool _hasCycle;
+        private ImageException? _unusable;
+
+        public IdentifiedImage Child { get; } = child;
+
+        public Guid ExpectedId { get; } = child.Vhd!.Header!.ParentUniqueId;
+
+        public void Note(string candidate, string outcome)
+        {
+            _outside += outcome.StartsWith("lies outside", StringComparison.Ordinal) ? 1 : 0;
+            _tried.Append($"\n  '{ParentNames.Printable(candidate)}' {outcome}");
+        }
+
+        public void NoteCycle(string candidate)
+        {
+            _hasCycle = true;
+            Note(candidate, "is in the chain already");
+        }
+
+        public void NoteMismatch(string candidate, Guid? id)
+        {
+            _existing++;
+            Note(candidate, $"exists, but {DescribeId(id)}");
+        }
+
+        public void NoteUnusable(string candidate, ImageException exception)
+        {
+            _existing++;
+            _unusable ??= exception;
+            Note(candidate, $"cannot be used: {exception.Message}");
+        }
+
+        public ImageException Failure(string? root)
+        {
+            // The only file there is has a better explanation than this search.
+            if (_existing == 1 && _unusable is not null and not StorageException)
+            {
+                return _unusable;
+            }
+
+            var path = Child.Storage.Name;
+            var metadata = Child.Vhd!;
+            var tried = _tried.Length == 0 ? "\n  nothing: the image names no parent" : _tried.ToString();
+            if (_existing > 0)
+            {
+                return new ParentMismatchException(
+                    $"'{path}' was made from a parent with the identifier {ExpectedId}, and no file that its names lead to is that one. Tried:{tried}\n" +
+                    "Put the right parent beside the image. If one of these is known to be right, --ignore-parent-id takes the first.",
+                    path, metadata.HeaderOffset + ParentIdOffset, _unusable);
+            }
+
+            if (_hasCycle)
+            {
+                return new ParentMismatchException(
+                    $"'{path}' has an ancestor of itself for a parent: the chain is a circle. Tried:{tried}\nPut the parent with the identifier {ExpectedId} beside the image.",
+                    path, metadata.HeaderOffset + ParentLocatorsOffset);
+            }
+
+            return new ParentMismatchException(
+                $"'{path}' holds only what differs from a parent ({DescribeParent()}), and the parent was not found. Tried:{tried}\n" +
+                (_outside > 0 ? $"Parents may lie only below '{root}': move it there, or allow its folder." : "Put the parent beside the image, under one of these names."),
+                path, metadata.HeaderOffset + ParentLocatorsOffset);
+        }
+
+        private string DescribeParent() => ExpectedId == Guid.Empty ? "a raw file" : $"a VHD with the identifier {ExpectedId}";
+    }
+}

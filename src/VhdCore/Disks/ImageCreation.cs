@@ -1,0 +1,203 @@
+using System.Security.Cryptography;
+using VhdCore.Chains;
+using VhdCore.Errors;
+using VhdCore.Formats;
+using VhdCore.Layers;
+using VhdCore.Primitives;
+using VhdCore.Storage;
+using VhdCore.Vhd;
+
+namespace VhdCore.Disks;
+
+/// <summary>
+/// Creates one image: under a temporary name beside its own, until every structure is durable and the chain over it has been opened. What has the
+/// name already is locked meanwhile, so that nothing in use is replaced.
+/// </summary>
+internal sealed class ImageCreation(string path, ImageCreateOptions options, IStorageResolver resolver)
+{
+    private const int FillSize = 1 << 20; // bytes written at a time
+
+    private readonly List<IAsyncDisposable> _owned = [];
+
+    /// <summary>Creates the image and opens it for writing.</summary>
+    /// <exception cref="ArgumentException">The options contradict each other.</exception>
+    /// <exception cref="ImageException">It could not be created; nothing is left behind.</exception>
+    public async ValueTask<VirtualDisk> RunAsync(CancellationToken cancellationToken)
+    {
+        Check();
+        var target = resolver.Exists(path) ? resolver.Canonicalize(path) : path;
+        OpenedChain? parents = null;
+        UnpublishedFile? unpublished = null;
+        try
+        {
+            parents = options.Parent is null ? null : await OpenParentAsync(options.Parent, target, cancellationToken).ConfigureAwait(false);
+            var replaced = await LockReplacedAsync(target, cancellationToken).ConfigureAwait(false);
+            var temporary = $"{target}.{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(6))}.part";
+            var storage = await resolver.OpenAsync(temporary, StorageOpenOptions.ForCreating, cancellationToken).ConfigureAwait(false);
+            _owned.Add(storage);
+            unpublished = new UnpublishedFile(resolver, storage, target, replaced);
+            await WriteAsync(storage, target, parents?.Images[0], cancellationToken).ConfigureAwait(false);
+
+            _owned.Remove(storage); // opening takes it over, whether it succeeds or not
+            var gate = new InFlightGate();
+            var openOptions = new ImageOpenOptions { Writable = true, Format = options.Format };
+            var chain = await ChainOpener.OpenAsync(storage, openOptions, resolver, gate, cancellationToken).ConfigureAwait(false);
+            _owned.AddRange(chain.State.Layers.ToArray());
+            if (!options.DeferPublishing)
+            {
+                await unpublished.PublishAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            return VirtualDisk.FromChain(chain with { Images = [chain.Images[0] with { Path = target }, .. chain.Images.Skip(1)] }, gate, isWritable: true, unpublished);
+        }
+        catch
+        {
+            await CleanUpAsync(unpublished).ConfigureAwait(false);
+            throw;
+        }
+        finally
+        {
+            await CloseAsync(parents).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask CleanUpAsync(UnpublishedFile? unpublished)
+    {
+        foreach (var owned in _owned)
+        {
+            await owned.DisposeAsync().ConfigureAwait(false);
+        }
+
+        if (unpublished is not null)
+        {
+            await unpublished.CloseAsync().ConfigureAwait(false);
+        }
+    }
+
+    private static async ValueTask CloseAsync(OpenedChain? parents)
+    {
+        foreach (var layer in parents?.State.Layers.ToArray() ?? [])
+        {
+            await layer.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private void Check()
+    {
+        if (options.Kind == ImageKind.Differencing != options.Parent is not null)
+        {
+            throw new ArgumentException("A differencing image has a parent, and no other kind has.", nameof(options));
+        }
+
+        if (options.Size is null && options.Parent is null)
+        {
+            throw new ArgumentException("Only a differencing image can do without a size: it takes its parent's.", nameof(options));
+        }
+
+        if (options.Size < 0)
+        {
+            throw new ArgumentOutOfRangeException(nameof(options), options.Size, "A size is not negative.");
+        }
+
+        if (options.UniqueId == Guid.Empty)
+        {
+            throw new ArgumentException("An identifier of all zeros means a raw parent to every child.", nameof(options));
+        }
+
+        if (options.Format == ImageFormat.Raw && (options.Kind == ImageKind.Differencing || options.BlockSize is not null || options.ChsCompatible))
+        {
+            throw new ArgumentException("A raw image has neither a parent nor blocks nor a geometry.", nameof(options));
+        }
+    }
+
+    private async ValueTask<OpenedChain> OpenParentAsync(string parent, string target, CancellationToken cancellationToken)
+    {
+        var chain = await ChainOpener.OpenAsync(parent, new ImageOpenOptions { Format = options.ParentFormat }, resolver, new InFlightGate(), cancellationToken).ConfigureAwait(false);
+        var refusal = RefuseParent(chain, target);
+        if (refusal is not null)
+        {
+            await CloseAsync(chain).ConfigureAwait(false);
+            throw refusal;
+        }
+
+        return chain;
+    }
+
+    private Exception? RefuseParent(OpenedChain chain, string target)
+    {
+        var canonical = resolver.Canonicalize(target);
+        if (chain.Images.Any(image => resolver.Canonicalize(image.Path) == canonical))
+        {
+            return new ArgumentException($"'{target}' is its parent, or one of the parent's own: a new image cannot replace what it is made from.", nameof(target));
+        }
+
+        return chain.Images[0] is { Format: ImageFormat.Vhd, Vhd.UniqueId: var id } image && id == Guid.Empty
+            ? new UnsupportedImageException($"'{image.Path}' has an identifier of all zeros, by which a child would take it for a raw file. Convert it to a new image first.", image.Path)
+            : null;
+    }
+
+    private async ValueTask<IStorage?> LockReplacedAsync(string target, CancellationToken cancellationToken)
+    {
+        if (!resolver.Exists(target))
+        {
+            return null;
+        }
+
+        var storage = await resolver.OpenAsync(target, StorageOpenOptions.ForWriting, cancellationToken).ConfigureAwait(false);
+        _owned.Add(storage);
+        return storage.Traits.IsBlockDevice
+            ? throw new UnsupportedImageException($"'{target}' is a block device, which an image cannot be created in the place of. Write onto it instead.", target)
+            : storage;
+    }
+
+    private async ValueTask WriteAsync(IStorage storage, string target, ImageInfo? parent, CancellationToken cancellationToken)
+    {
+        var size = options.Size ?? parent!.VirtualSize;
+        if (options.Format == ImageFormat.Raw)
+        {
+            await WriteRawAsync(storage, Alignment.Up(size, VhdLayout.SectorSize), cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        var parameters = new VhdCreateParameters
+        {
+            Kind = options.Kind,
+            Size = size,
+            BlockSize = options.BlockSize ?? VhdLayout.DefaultBlockSize,
+            UniqueId = options.UniqueId ?? Guid.NewGuid(),
+            Timestamp = options.Timestamp ?? DateTimeOffset.UtcNow,
+            ChsCompatible = options.ChsCompatible,
+            Preallocate = options.Preallocate,
+            Parent = parent is null ? null : Reference(parent, target),
+        };
+        await VhdCreator.CreateAsync(storage, parameters, cancellationToken).ConfigureAwait(false);
+    }
+
+    private VhdParentReference Reference(ImageInfo parent, string target)
+    {
+        var absolute = resolver.Canonicalize(parent.Path);
+        var folder = Path.GetDirectoryName(resolver.Canonicalize(target));
+        return new VhdParentReference
+        {
+            UniqueId = parent.UniqueId ?? Guid.Empty,
+            ModificationTime = parent.Vhd?.Timestamp,
+            AbsolutePath = absolute,
+            RelativePath = string.IsNullOrEmpty(folder) || !Path.IsPathRooted(absolute) ? absolute : Path.GetRelativePath(folder, absolute),
+        };
+    }
+
+    private async ValueTask WriteRawAsync(IStorage storage, long size, CancellationToken cancellationToken)
+    {
+        await storage.SetLengthOrThrowAsync(size, cancellationToken).ConfigureAwait(false);
+        if (options.Preallocate)
+        {
+            var zeros = new byte[(int)Math.Min(size, FillSize)];
+            for (long offset = 0; offset < size; offset += zeros.Length)
+            {
+                await storage.WriteExactAsync(offset, zeros.AsMemory(0, (int)Math.Min(zeros.Length, size - offset)), cancellationToken).ConfigureAwait(false);
+            }
+        }
+
+        await storage.FlushOrThrowAsync(cancellationToken).ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,165 @@
+using System.Buffers.Binary;
+using VhdCore.Chains;
+using VhdCore.Errors;
+using VhdCore.Formats;
+using VhdCore.Storage;
+using VhdCore.Vhd;
+
+namespace VhdCore.Operations;
+
+/// <summary>Says what an image is, also where opening it would be refused.</summary>
+public static class InfoOperation
+{
+    private const int TableChunkSize = 256 << 10; // bytes of table read at a time
+
+    /// <summary>Describes an image, or a whole chain. Nothing is written.</summary>
+    /// <param name="path">The image.</param>
+    /// <param name="options">How it would be opened; null is for reading.</param>
+    /// <param name="resolver">Turns names into storages; null takes them as file names.</param>
+    /// <param name="wholeChain">Goes on to the image's parents, as far as they can be opened.</param>
+    /// <param name="cancellationToken">Ends the reading.</param>
+    /// <returns>The image, then its parents up to the root where the whole chain is asked for. At least one.</returns>
+    /// <exception cref="ImageException">The file cannot be read, or is of no format that could be described.</exception>
+    /// <exception cref="ArgumentException">The options contradict each other.</exception>
+    public static async Task<IReadOnlyList<ImageInfo>> RunAsync(
+        string path, ImageOpenOptions? options = null, IStorageResolver? resolver = null, bool wholeChain = false, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        options ??= new ImageOpenOptions();
+        ChainWalk.Check(options);
+        resolver ??= new FileStorageResolver();
+        var storage = await resolver.OpenAsync(path, StorageOpenOptions.ForReading with { Sharing = options.Sharing }, cancellationToken).ConfigureAwait(false);
+        await using (storage.ConfigureAwait(false))
+        {
+            var format = options.Format ?? await FormatDetector.DetectAsync(storage, cancellationToken).ConfigureAwait(false);
+            if (format != ImageFormat.Vhd)
+            {
+                return [ImageDescription.OfRaw(storage, [])];
+            }
+
+            var examination = await VhdExaminer.ExamineAsync(storage, options, cancellationToken).ConfigureAwait(false);
+            var refusal = examination.Refusal(options);
+            var metadata = examination.Metadata ?? throw refusal!;
+            var described = await DescribeAsync(storage, metadata, Warnings(examination, refusal), refusal is not null, examination.HasUsableTable, cancellationToken).ConfigureAwait(false);
+            if (refusal is not null || metadata.Kind != ImageKind.Differencing || options.Parents == ParentPolicy.Refuse)
+            {
+                return [described];
+            }
+
+            var leaf = new IdentifiedImage { Storage = storage, Format = format, Vhd = metadata, Warnings = new ImageWarnings(storage.Name, options.OnWarning) };
+            return await DescribeChainAsync(described, new ChainWalk(leaf, options, resolver), wholeChain, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private static async ValueTask<IReadOnlyList<ImageInfo>> DescribeChainAsync(
+        ImageInfo leaf, ChainWalk walk, bool wholeChain, CancellationToken cancellationToken)
+    {
+        var infos = new List<ImageInfo> { leaf };
+        var parents = new List<IStorage>();
+        try
+        {
+            while (await MoveAsync(walk, infos, cancellationToken).ConfigureAwait(false) is { } parent)
+            {
+                parents.Add(parent.Storage);
+                var child = walk.Images[^2];
+                infos[^1] = infos[^1] with
+                {
+                    ParentPath = child.ParentPath,
+                    Warnings = [.. infos[^1].Warnings.Union(child.Warnings.ToList())],
+                };
+                if (!wholeChain)
+                {
+                    break;
+                }
+
+                infos.Add(parent.Vhd is { } metadata
+                    ? await DescribeAsync(parent.Storage, metadata, parent.Warnings.ToList(), isRefused: false, hasTable: metadata.Header is not null, cancellationToken).ConfigureAwait(false)
+                    : parent.Describe());
+            }
+        }
+        finally
+        {
+            foreach (var storage in parents)
+            {
+                await storage.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+
+        return infos;
+    }
+
+    private static async ValueTask<IdentifiedImage?> MoveAsync(ChainWalk walk, List<ImageInfo> infos, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await walk.MoveToParentAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (ImageException exception)
+        {
+            infos[^1] = infos[^1] with { IsRefused = true, Warnings = [exception.Message, .. infos[^1].Warnings] };
+            return null;
+        }
+    }
+
+    private static List<string> Warnings(VhdExamination examination, ImageException? refusal)
+    {
+        var warnings = new List<string>();
+        if (refusal is not null)
+        {
+            warnings.Add(refusal.Message);
+        }
+
+        foreach (var finding in examination.Findings)
+        {
+            if (finding.Severity != VhdSeverity.Note && refusal?.Message.Contains(finding.Message, StringComparison.Ordinal) != true)
+            {
+                warnings.Add(finding.Message);
+            }
+        }
+
+        return warnings;
+    }
+
+    private static async ValueTask<ImageInfo> DescribeAsync(
+        IStorage storage, VhdMetadata metadata, IReadOnlyList<string> warnings, bool isRefused, bool hasTable, CancellationToken cancellationToken)
+    {
+        var info = ImageDescription.OfVhd(storage, metadata, parentPath: null, warnings) with { IsRefused = isRefused };
+        var allocated = hasTable ? await CountAllocatedAsync(storage, metadata, cancellationToken).ConfigureAwait(false) : null;
+        return info with { Vhd = info.Vhd! with { AllocatedBlockCount = allocated } };
+    }
+
+    // The file bounds the table, so it bounds the time; the chunk bounds the memory.
+    private static async ValueTask<long?> CountAllocatedAsync(IStorage storage, VhdMetadata metadata, CancellationToken cancellationToken)
+    {
+        var offset = (long)Math.Min(metadata.Header!.TableOffset, long.MaxValue);
+        var rest = (long)metadata.BlockCount * VhdLayout.BatEntrySize;
+        if (offset > storage.Length || rest > storage.Length - offset)
+        {
+            return null;
+        }
+
+        var chunk = new byte[(int)Math.Min(rest, TableChunkSize)];
+        long allocated = 0;
+        while (rest > 0)
+        {
+            var part = chunk.AsMemory(0, (int)Math.Min(rest, chunk.Length));
+            await storage.ReadExactAsync(offset, part, "the block allocation table", cancellationToken).ConfigureAwait(false);
+            allocated += CountAllocated(part.Span);
+            offset += part.Length;
+            rest -= part.Length;
+        }
+
+        return allocated;
+    }
+
+    private static int CountAllocated(ReadOnlySpan<byte> table)
+    {
+        var count = 0;
+        for (var at = 0; at < table.Length; at += VhdLayout.BatEntrySize)
+        {
+            count += BinaryPrimitives.ReadUInt32BigEndian(table[at..]) == VhdLayout.UnusedEntry ? 0 : 1;
+        }
+
+        return count;
+    }
+}

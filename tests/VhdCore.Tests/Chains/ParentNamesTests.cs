@@ -1,0 +1,58 @@
+using VhdCore.Chains;
+using VhdCore.Testing;
+using VhdCore.Vhd;
+
+namespace VhdCore.Tests.Chains;
+
+public sealed class ParentNamesTests
+{
+    private const string Child = "/pool/leaf/child.vhd";
+
+    [Theory]
+    [InlineData("file://./base.vhd", "/pool/leaf/base.vhd")]
+    [InlineData("file:///images/base.vhd", "/images/base.vhd|/pool/leaf/images/base.vhd|/pool/leaf/base.vhd")]
+    [InlineData("file://localhost/images/base.vhd", "/images/base.vhd|/pool/leaf/images/base.vhd|/pool/leaf/base.vhd")]
+    [InlineData("file://./my%20base.vhd", "/pool/leaf/my%20base.vhd|/pool/leaf/my base.vhd")]
+    [InlineData(@".\base.vhd", "/pool/leaf/base.vhd")]
+    [InlineData(@"..\parents\base.vhd", "/pool/parents/base.vhd|/pool/leaf/base.vhd")]
+    [InlineData(@"C:\vm\base.vhd", "/vm/base.vhd|/pool/leaf/vm/base.vhd|/pool/leaf/base.vhd")]
+    [InlineData(@"c:base.vhd", "/pool/leaf/base.vhd")]
+    [InlineData(@"\\?\C:\vm\base.vhd", "/vm/base.vhd|/pool/leaf/vm/base.vhd|/pool/leaf/base.vhd")]
+    [InlineData(@"\\server\share\base.vhd", "/server/share/base.vhd|/pool/leaf/server/share/base.vhd|/pool/leaf/base.vhd")]
+    [InlineData(@"\\?\UNC\server\share\base.vhd", "/server/share/base.vhd|/pool/leaf/server/share/base.vhd|/pool/leaf/base.vhd")]
+    [InlineData("/images/base.vhd", "/images/base.vhd|/pool/leaf/images/base.vhd|/pool/leaf/base.vhd")]
+    [InlineData("base.vhd", "/pool/leaf/base.vhd")]
+    [InlineData("", "")]
+    [InlineData(".", "")]
+    [InlineData("..", "")]
+    [InlineData("base\0.vhd", "")]
+    public void A_name_is_tried_as_it_is_then_below_then_beside_the_child(string name, string expected)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows understands drives and backslashes itself");
+        Assert.Equal(expected, string.Join('|', ParentNames.Candidates(Child, [new VhdParentLocator(0, name)], "", new MemoryStorageResolver())));
+    }
+
+    [Fact]
+    public void The_headers_name_is_read_like_a_locators()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows understands drives and backslashes itself");
+        Assert.Equal(
+            ["/vm/base.vhd", "/pool/leaf/vm/base.vhd", "/pool/leaf/base.vhd"],
+            ParentNames.Candidates(Child, [], @"C:\vm\base.vhd", new MemoryStorageResolver()));
+    }
+
+    [Fact]
+    public void Locators_come_in_the_files_order_then_the_headers_name_and_none_twice()
+    {
+        VhdParentLocator[] locators = [new(0, "file://./one.vhd"), new(0, @".\two.vhd"), new(0, @".\one.vhd")];
+        Assert.Equal(
+            ["/pool/leaf/one.vhd", "/pool/leaf/two.vhd", "/pool/leaf/three.vhd"],
+            ParentNames.Candidates(Child, locators, "three.vhd", new MemoryStorageResolver()));
+    }
+
+    [Fact]
+    public void What_a_terminal_would_obey_does_not_reach_a_message()
+    {
+        Assert.Equal("a\uFFFD[31mb\uFFFD\uFFFDc\U0001F600", ParentNames.Printable("a\u001B[31mb\n\uD800c\U0001F600"));
+    }
+}
