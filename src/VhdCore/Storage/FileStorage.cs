@@ -225,7 +225,7 @@ internal abstract class FileStorage : IStorage
             }
 
             // Another thread's sync may have been told of an error that concerns these bytes.
-            return status == BlockStatus.Ok && flags.HasFlag(WriteFlags.Fua) && _hasFailed ? BlockStatus.IoError : status;
+            return status == BlockStatus.Ok && (flags & WriteFlags.Fua) != 0 && _hasFailed ? BlockStatus.IoError : status;
         }
         catch (ObjectDisposedException)
         {

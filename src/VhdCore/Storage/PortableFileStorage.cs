@@ -98,7 +98,7 @@ internal sealed class PortableFileStorage : FileStorage
             return ToStatus(e);
         }
 
-        return flags.HasFlag(WriteFlags.Fua) ? Flush() : BlockStatus.Ok;
+        return (flags & WriteFlags.Fua) != 0 ? Flush() : BlockStatus.Ok;
     }
 
     protected override BlockStatus FlushCore()

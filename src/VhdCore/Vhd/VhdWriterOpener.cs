@@ -8,6 +8,8 @@ namespace VhdCore.Vhd;
 /// <summary>Opens a VHD for writing: makes durable what is read, puts the footers right, finds the free space.</summary>
 internal static class VhdWriterOpener
 {
+    private const int MaxHoles = 64 << 10; // remembered at once; more are found by the next opening
+
     public static async ValueTask<IWritableLayer> OpenAsync(
         IStorage storage, VhdMetadata metadata, ImageOpenOptions options, InFlightGate gate, CancellationToken cancellationToken)
     {
@@ -27,7 +29,7 @@ internal static class VhdWriterOpener
         var endOfData = EndOfData(metadata, table, wholeBlocks: false);
         var footerOffset = await PlaceFootersAsync(storage, metadata, endOfData, cancellationToken).ConfigureAwait(false);
         var pool = new VhdSlotPool(gate);
-        AddHoles(metadata, table, pool);
+        AddHoles(metadata, table, footerOffset, pool);
         var space = new VhdSpace(storage, table, pool, metadata.FooterBytes.ToArray(), footerOffset, endOfData);
         return new VhdWriter(new VhdWriterParts(storage, metadata, table, pool, space, options.TableCacheBytes));
     }
@@ -118,34 +120,35 @@ internal static class VhdWriterOpener
         return footerOffset;
     }
 
-    /// <summary>Places between blocks that nothing uses, left by an earlier session. What they hold is unknown.</summary>
-    private static void AddHoles(VhdMetadata metadata, VhdBlockTable table, VhdSlotPool pool)
+    /// <summary>Places between blocks, and between the last one and the footer, that an earlier session left unused. What they hold is unknown.</summary>
+    private static void AddHoles(VhdMetadata metadata, VhdBlockTable table, long footerOffset, VhdSlotPool pool)
     {
         var used = table.Entries.ToArray();
-        Array.Sort(used);
-        var slotSize = table.BitmapSize + table.BlockSize;
+        Array.Sort(used); // unused entries are the largest number, and come last
         var from = EndOfMetadata(metadata);
-        foreach (var entry in used)
+        var count = 0;
+        foreach (var entry in used.TakeWhile(entry => entry != VhdLayout.UnusedEntry))
         {
-            if (entry == VhdLayout.UnusedEntry)
-            {
-                break; // the largest number there is
-            }
+            AddHole(from, (long)entry * VhdLayout.SectorSize);
+            from = Math.Max(from, table.StorageOffset(entry, table.BlockSize));
+        }
 
-            var to = (long)entry * VhdLayout.SectorSize;
-            while (to - from >= slotSize)
+        AddHole(from, footerOffset);
+
+        void AddHole(long start, long end)
+        {
+            while (count < MaxHoles)
             {
-                var data = Alignment.Up(from + table.BitmapSize, VhdLayout.DataAlignment);
-                if (data + table.BlockSize > to)
+                var data = Alignment.Up(start + table.BitmapSize, VhdLayout.DataAlignment);
+                if (data + table.BlockSize > end)
                 {
-                    break;
+                    return;
                 }
 
                 pool.AddUnformatted((uint)((data - table.BitmapSize) / VhdLayout.SectorSize));
-                from = data + table.BlockSize;
+                count++;
+                start = data + table.BlockSize;
             }
-
-            from = Math.Max(from, table.StorageOffset(entry, table.BlockSize));
         }
     }
 }

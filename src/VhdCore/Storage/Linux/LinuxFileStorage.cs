@@ -118,7 +118,7 @@ internal sealed class LinuxFileStorage : FileStorage
 
     protected override BlockStatus WriteCore(long offset, in BlockBuffers from, long start, long length, WriteFlags flags)
     {
-        if (!flags.HasFlag(WriteFlags.Fua))
+        if ((flags & WriteFlags.Fua) == 0)
         {
             return LinuxErrors.ToStatus(WriteAll(offset, in from, start, length, throughCache: false));
         }

@@ -1,0 +1,84 @@
+using VhdCore.Chains;
+using VhdCore.Devices;
+using VhdCore.Errors;
+using VhdCore.Formats;
+using VhdCore.Layers;
+using VhdCore.Storage;
+using VhdCore.Testing;
+using VhdCore.Testing.Independent;
+using VhdCore.Vhd;
+
+namespace VhdCore.Tests.Devices;
+
+public class ChainDeviceAllocationTests
+{
+    private const int Requests = 2000;
+
+    [Fact]
+    public async Task Reads_through_a_chain_and_overwrites_allocate_nothing_in_the_steady_state()
+    {
+#if DEBUG
+        Assert.Skip("Debug builds allocate the state of every async method; the Release build is what is measured.");
+#endif
+        using var folder = new TempFolder();
+        var parent = new PlainVhdBuilder { FileName = "parent.vhd", Size = 8 << 20, Dialect = PlainDialect.Xen }.PutText(0, 6000);
+        var child = new PlainVhdBuilder { FileName = "child.vhd", Size = 8 << 20, Dialect = PlainDialect.Xen, Parent = parent, Id = 2 }.PutText(100, 500);
+        await using var device = await OpenAsync(folder, child, parent);
+        using var buffer = new NativeBuffer(4096);
+
+        Assert.Equal(0, await Measure(i => device.ReadAsync(i % 2000 * 4096, buffer.Buffers)));
+        Assert.Equal(0, await Measure(i => device.WriteAsync((112 * 512) + (i % 40 * 4096), buffer.Buffers)));
+        Assert.Equal(0, await Measure(i => device.WriteAsync((112 * 512) + 77 + (i % 40 * 4096), buffer.Slice(0, 1234))));
+    }
+
+    private static async Task<long> Measure(Func<int, ValueTask<BlockStatus>> request)
+    {
+        // Bitmaps are read, pools filled and methods compiled to their last tier by the first rounds.
+        long perRequest = 0;
+        for (var round = 0; round < 50; round++)
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var i = 0; i < Requests; i++)
+            {
+                Complete(request(i));
+            }
+
+            perRequest = (GC.GetAllocatedBytesForCurrentThread() - before) / Requests;
+            if (perRequest == 0)
+            {
+                break;
+            }
+
+            await Task.Delay(50);
+        }
+
+        return perRequest;
+    }
+
+    private static void Complete(ValueTask<BlockStatus> task)
+    {
+        Assert.True(task.IsCompletedSuccessfully, "a cached request completes at once");
+        if (task.Result != BlockStatus.Ok)
+        {
+            Assert.Fail(task.Result.ToString());
+        }
+    }
+
+    private static async Task<ChainDevice> OpenAsync(TempFolder folder, params PlainVhdBuilder[] images)
+    {
+        var gate = new InFlightGate();
+        var layers = new List<IImageLayer>();
+        foreach (var image in images)
+        {
+            var path = folder[image.FileName];
+            await File.WriteAllBytesAsync(path, image.Build());
+            var isLeaf = layers.Count == 0;
+            var options = new ImageOpenOptions { Writable = isLeaf };
+            var storage = await new FileStorageResolver().OpenAsync(path, isLeaf ? StorageOpenOptions.ForWriting : StorageOpenOptions.ForReading);
+            var metadata = await VhdMetadataReader.ReadAsync(storage, options, default);
+            layers.Add(isLeaf ? await VhdWriter.OpenAsync(storage, metadata, options, gate) : await VhdLayer.OpenAsync(storage, metadata, options));
+        }
+
+        return new ChainDevice(new ChainState(layers, layers[0].Length), gate, new BlockDeviceInfo { Name = "chain" });
+    }
+}
