@@ -46,6 +46,8 @@ internal abstract class FileStorage : IStorage
 
     protected SafeFileHandle Handle { get; }
 
+    private static bool HasOwnCalls => OperatingSystem.IsLinux() && Environment.Is64BitProcess;
+
     /// <summary>Where the file lies, whatever the current folder becomes.</summary>
     protected string FullPath { get; private set; }
 
@@ -69,10 +71,11 @@ internal abstract class FileStorage : IStorage
             throw new StorageException($"'{name.Replace('\0', '?')}' is no file name: it is empty or has a NUL in it. Name a file.", name);
         }
 
-        return OperatingSystem.IsLinux() && Environment.Is64BitProcess && !usePortablePath
-            ? LinuxFileStorage.OpenFile(name, options)
-            : PortableFileStorage.OpenFile(name, options);
+        return HasOwnCalls && !usePortablePath ? LinuxFileStorage.OpenFile(name, options) : PortableFileStorage.OpenFile(name, options);
     }
+
+    /// <summary>Whether there is something of that name that <see cref="Open"/> would take for a storage.</summary>
+    public static bool Exists(string name) => !string.IsNullOrEmpty(name) && !name.Contains('\0') && (HasOwnCalls ? LinuxFileStorage.FileExists(name) : File.Exists(name));
 
     public long TryRead(long offset, BlockBuffers into, long start, long length)
     {

@@ -26,7 +26,7 @@ public sealed class FileStorageResolver : IStorageResolver
     }
 
     /// <inheritdoc/>
-    public bool Exists(string name) => File.Exists(name);
+    public bool Exists(string name) => FileStorage.Exists(name);
 
     /// <inheritdoc/>
     /// <exception cref="StorageException">It exists and may not be removed, or is a folder.</exception>

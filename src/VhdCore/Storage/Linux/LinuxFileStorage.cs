@@ -31,7 +31,7 @@ internal sealed class LinuxFileStorage : FileStorage
         // Asked first: opening a pipe, a tape or a watchdog has effects of its own.
         if (!options.CreateNew)
         {
-            RefuseOtherKinds(name, Describe(name, options));
+            RefuseOtherKinds(name, TryDescribe(name, out var about) ? about : throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options));
         }
 
         var canWrite = options.Access == StorageAccess.ReadWrite;
@@ -59,6 +59,8 @@ internal sealed class LinuxFileStorage : FileStorage
             throw;
         }
     }
+
+    public static bool FileExists(string name) => TryDescribe(name, out var about) && (about.IsRegularFile || about.IsBlockDevice);
 
     [SkipLocalsInit]
     protected override unsafe long TryReadCore(long offset, in BlockBuffers into, long start, long length)
@@ -280,13 +282,13 @@ internal sealed class LinuxFileStorage : FileStorage
         return new LinuxFileStorage(name, handle, length, traits, about.IsRegularFile && LinuxFileSystem.IsMemory(fileSystem), nameIsDurable: !options.CreateNew);
     }
 
-    private static unsafe LinuxCalls.StatXBuffer Describe(string name, StorageOpenOptions options)
+    private static unsafe bool TryDescribe(string name, out LinuxCalls.StatXBuffer about)
     {
-        LinuxCalls.StatXBuffer about;
+        LinuxCalls.StatXBuffer buffer;
         // Safety: the kernel fills one struct statx, which outlives the call.
-        return LinuxCalls.StatX(LinuxCalls.AT_FDCWD, name, flags: 0, LinuxCalls.STATX_BASIC_STATS, &about) == 0
-            ? about
-            : throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options);
+        var isThere = LinuxCalls.StatX(LinuxCalls.AT_FDCWD, name, flags: 0, LinuxCalls.STATX_BASIC_STATS, &buffer) == 0;
+        about = isThere ? buffer : default;
+        return isThere;
     }
 
     private static void RefuseOtherKinds(string name, in LinuxCalls.StatXBuffer about)
