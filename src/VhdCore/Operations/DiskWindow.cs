@@ -33,17 +33,18 @@ internal sealed class DiskWindows(IBlockDevice device, long end, int windowSize)
         }
 
         var start = _offset;
-        var windowEnd = Math.Min(end, start + windowSize);
+        var windowEnd = end - start <= windowSize ? end : start + windowSize;
+        var zeroEnd = end - start <= maxZeroLength ? end : start + maxZeroLength;
         List<DiskRange>? data = null;
         while (_offset < windowEnd)
         {
             await LoadRunAsync(cancellationToken).ConfigureAwait(false);
             var runEnd = _run.Offset + _run.Length;
-            if (_run.IsZero && data is null && runEnd >= windowEnd && windowEnd < end && windowEnd - start < maxZeroLength)
+            if (_run.IsZero && data is null && runEnd >= windowEnd && windowEnd < zeroEnd)
             {
                 // Everything so far is zero: the window grows by whole windows as long as zeros follow.
                 var whole = start + ((runEnd - start) / windowSize * windowSize);
-                windowEnd = Math.Min(end, Math.Min(start + maxZeroLength, Math.Max(whole, windowEnd + windowSize)));
+                windowEnd = Math.Min(zeroEnd, Math.Max(whole, windowEnd + windowSize));
             }
             else
             {

@@ -8,6 +8,7 @@ namespace VhdCore.Operations;
 public static class HashOperation
 {
     private const long MaxZeroLength = 256L << 20; // bytes; a plain hash has to go through zeros too
+    private const long MaxZeroTree = 1L << 60; // bytes joined in at once
 
     /// <summary>SHA-256 of the content, as if the disk were one raw file. Known zeros are hashed without being read.</summary>
     /// <param name="device">The disk.</param>
@@ -66,7 +67,7 @@ public static class HashOperation
         await ReadInOrderAsync<byte[]?>(
             device,
             ConvertOperation.JobCount(jobs),
-            long.MaxValue - ConvertOperation.WindowSize,
+            MaxZeroTree,
             static block => TreeHash.Leaf(block),
             (window, _, leaf) =>
             {

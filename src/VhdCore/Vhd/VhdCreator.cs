@@ -139,7 +139,9 @@ internal static class VhdCreator
         return end;
     }
 
-    private static long EntryCount(long size, int blockSize, string path)
+    /// <summary>Blocks that a dynamic or differencing disk of that size has.</summary>
+    /// <exception cref="UnsupportedImageException">The block size is none, or the disk has too many bytes or blocks.</exception>
+    public static long EntryCount(long size, int blockSize, string? path)
     {
         if (!BitOperations.IsPow2(blockSize) || blockSize is < VhdLayout.SectorSize or > VhdLayout.MaxBlockSize)
         {

@@ -23,7 +23,7 @@ internal sealed class VhdSpace : IDisposable
 
     private readonly IStorage _storage;
     private readonly VhdBlockTable _table;
-    private readonly SlotPool _pool;
+    private readonly VhdSlotPool _pool;
     private readonly byte[] _footer;
     private readonly SemaphoreSlim _mutex = new(1, 1);
     private readonly byte _freshBitmapByte;
@@ -37,7 +37,7 @@ internal sealed class VhdSpace : IDisposable
     /// <param name="footer">The footer's 512 bytes.</param>
     /// <param name="footerOffset">Where the end footer lies.</param>
     /// <param name="dataEnd">Where the last structure or block ends.</param>
-    public VhdSpace(IStorage storage, VhdBlockTable table, SlotPool pool, byte[] footer, long footerOffset, long dataEnd)
+    public VhdSpace(IStorage storage, VhdBlockTable table, VhdSlotPool pool, byte[] footer, long footerOffset, long dataEnd)
     {
         _storage = storage;
         _table = table;
@@ -55,7 +55,7 @@ internal sealed class VhdSpace : IDisposable
         await _mutex.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            var reusable = new List<long>();
+            var reusable = new List<uint>();
             lock (_table.Lock)
             {
                 if (_pool.AvailableCount > 0)
@@ -63,9 +63,9 @@ internal sealed class VhdSpace : IDisposable
                     return BlockStatus.Ok; // made while this one waited
                 }
 
-                while (reusable.Count < MaxReformatted && _pool.TryTakeUnformatted(out var offset))
+                while (reusable.Count < MaxReformatted && _pool.TryTakeUnformatted(out var entry))
                 {
-                    reusable.Add(offset);
+                    reusable.Add(entry);
                 }
             }
 
@@ -161,20 +161,20 @@ internal sealed class VhdSpace : IDisposable
 
     private async ValueTask<BlockStatus> ExtendAsync(int slotCount)
     {
-        var slots = new List<long>(slotCount);
+        var slots = new List<uint>(slotCount);
         var end = _dataEnd;
         for (var i = 0; i < slotCount; i++)
         {
             // Behind the old footer's sector, with the data on its alignment.
             var occupied = end == _footerOffset ? end + VhdLayout.FooterSize : end;
             var data = Alignment.Up(occupied + _table.BitmapSize, VhdLayout.DataAlignment);
-            var offset = data - _table.BitmapSize;
-            if (offset / VhdLayout.SectorSize > MaxEntry || (_storage.Traits.IsBlockDevice && data + _table.BlockSize > _footerOffset))
+            var entry = (data - _table.BitmapSize) / VhdLayout.SectorSize;
+            if (entry > MaxEntry || (_storage.Traits.IsBlockDevice && data + _table.BlockSize > _footerOffset))
             {
                 break;
             }
 
-            slots.Add(offset);
+            slots.Add((uint)entry);
             end = data + _table.BlockSize;
         }
 
@@ -199,16 +199,16 @@ internal sealed class VhdSpace : IDisposable
         return await FormatAllAsync(slots, isKnownZero: _storage.Traits.ExtensionReadsZeros).ConfigureAwait(false);
     }
 
-    private async ValueTask<BlockStatus> FormatAllAsync(List<long> offsets, bool isKnownZero)
+    private async ValueTask<BlockStatus> FormatAllAsync(List<uint> entries, bool isKnownZero)
     {
-        foreach (var offset in offsets)
+        foreach (var entry in entries)
         {
-            var status = await FormatAsync(offset, isKnownZero).ConfigureAwait(false);
+            var status = await FormatAsync(entry, isKnownZero).ConfigureAwait(false);
             if (status != BlockStatus.Ok)
             {
                 lock (_table.Lock)
                 {
-                    offsets.ForEach(_pool.AddUnformatted);
+                    entries.ForEach(_pool.AddUnformatted);
                 }
 
                 return status;
@@ -217,15 +217,16 @@ internal sealed class VhdSpace : IDisposable
 
         lock (_table.Lock)
         {
-            offsets.ForEach(_pool.AddFormatted);
+            entries.ForEach(_pool.AddFormatted);
         }
 
         return BlockStatus.Ok;
     }
 
     /// <summary>Writes a new block's bitmap, and zeros over the data unless it is known to read so.</summary>
-    private async ValueTask<BlockStatus> FormatAsync(long offset, bool isKnownZero)
+    private async ValueTask<BlockStatus> FormatAsync(uint entry, bool isKnownZero)
     {
+        var offset = (long)entry * VhdLayout.SectorSize;
         if (!isKnownZero)
         {
             var status = await ZeroAsync(offset + _table.BitmapSize, _table.BlockSize).ConfigureAwait(false);

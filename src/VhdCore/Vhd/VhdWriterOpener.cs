@@ -28,7 +28,7 @@ internal static class VhdWriterOpener
             storage, metadata, metadata.DataEnd(storage.Length), options.TableCacheBytes, isWritable: true, cancellationToken).ConfigureAwait(false);
         var endOfData = EndOfData(metadata, table, wholeBlocks: false);
         var footerOffset = await PlaceFootersAsync(storage, metadata, endOfData, cancellationToken).ConfigureAwait(false);
-        var pool = new SlotPool(gate);
+        var pool = new VhdSlotPool(gate);
         AddHoles(metadata, table, footerOffset, pool);
         var space = new VhdSpace(storage, table, pool, metadata.FooterBytes.ToArray(), footerOffset, endOfData);
         return new VhdWriter(new VhdWriterParts(storage, metadata, table, pool, space, options.TableCacheBytes));
@@ -121,7 +121,7 @@ internal static class VhdWriterOpener
     }
 
     /// <summary>Places between blocks, and between the last one and the footer, that an earlier session left unused. What they hold is unknown.</summary>
-    private static void AddHoles(VhdMetadata metadata, VhdBlockTable table, long footerOffset, SlotPool pool)
+    private static void AddHoles(VhdMetadata metadata, VhdBlockTable table, long footerOffset, VhdSlotPool pool)
     {
         var used = table.Entries.ToArray();
         Array.Sort(used); // unused entries are the largest number, and come last
@@ -145,7 +145,7 @@ internal static class VhdWriterOpener
                     return;
                 }
 
-                pool.AddUnformatted(data - table.BitmapSize);
+                pool.AddUnformatted((uint)((data - table.BitmapSize) / VhdLayout.SectorSize));
                 count++;
                 start = data + table.BlockSize;
             }

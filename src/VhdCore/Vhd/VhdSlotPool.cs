@@ -1,16 +1,17 @@
 using System.Diagnostics;
+using VhdCore.Layers;
 
-namespace VhdCore.Layers;
+namespace VhdCore.Vhd;
 
 /// <summary>
 /// The places that new blocks can take, from freed to ready: freed by a release, its removal committed, out of reach of operations in flight,
 /// formatted, durable. Guarded by the table's lock.
 /// </summary>
-internal sealed class SlotPool(InFlightGate gate)
+internal sealed class VhdSlotPool(InFlightGate gate)
 {
-    private readonly Queue<long> _durable = new();
-    private readonly Queue<(long Offset, long Stamp)> _formatted = new();
-    private readonly Queue<long> _unformatted = new();
+    private readonly Queue<uint> _durable = new();
+    private readonly Queue<(uint Entry, long Stamp)> _formatted = new();
+    private readonly Queue<uint> _unformatted = new();
     private readonly Queue<Freed> _draining = new();
     private List<Freed> _uncommitted = [];
     private long _stamp; // number of the next flush
@@ -24,15 +25,15 @@ internal sealed class SlotPool(InFlightGate gate)
     public void ResetTaken() => TakenCount = 0;
 
     /// <summary>Takes a slot, a durable one if there is one.</summary>
-    public bool TryTake(out Slot slot)
+    public bool TryTake(out VhdSlot slot)
     {
-        if (_durable.TryDequeue(out var offset))
+        if (_durable.TryDequeue(out var entry))
         {
-            slot = new Slot(offset, IsDurable: true);
+            slot = new VhdSlot(entry, IsDurable: true);
         }
         else if (_formatted.TryDequeue(out var formatted))
         {
-            slot = new Slot(formatted.Offset, IsDurable: Sabotage.Is(SabotagePoint.ReadyAfterFlush));
+            slot = new VhdSlot(formatted.Entry, IsDurable: Sabotage.Is(SabotagePoint.ReadyAfterFlush));
         }
         else
         {
@@ -45,15 +46,15 @@ internal sealed class SlotPool(InFlightGate gate)
     }
 
     /// <summary>A slot's formatting has been written, not yet flushed.</summary>
-    public void AddFormatted(long offset) => _formatted.Enqueue((offset, _stamp));
+    public void AddFormatted(uint entry) => _formatted.Enqueue((entry, _stamp));
 
     /// <summary>A place that nothing points at, in an unknown state.</summary>
-    public void AddUnformatted(long offset) => _unformatted.Enqueue(offset);
+    public void AddUnformatted(uint entry) => _unformatted.Enqueue(entry);
 
     /// <summary>A block has lost its place; the entry was unpublished just now.</summary>
-    public void AddFreed(long offset)
+    public void AddFreed(uint entry)
     {
-        var freed = new Freed(offset, gate.Epoch);
+        var freed = new Freed(entry, gate.Epoch);
         if (Sabotage.Is(SabotagePoint.FreeAfterCommit))
         {
             _draining.Enqueue(freed);
@@ -75,15 +76,15 @@ internal sealed class SlotPool(InFlightGate gate)
     public void AddCommitted(List<Freed> freed) => freed.ForEach(_draining.Enqueue);
 
     /// <summary>Takes a place that must be formatted before use: committed as free, and no operation in flight can still move bytes there.</summary>
-    public bool TryTakeUnformatted(out long offset)
+    public bool TryTakeUnformatted(out uint entry)
     {
         while (_draining.TryPeek(out var freed) && (gate.IsDrained(freed.Epoch) || Sabotage.Is(SabotagePoint.Leases)))
         {
             _draining.Dequeue();
-            _unformatted.Enqueue(freed.Offset);
+            _unformatted.Enqueue(freed.Entry);
         }
 
-        return _unformatted.TryDequeue(out offset);
+        return _unformatted.TryDequeue(out entry);
     }
 
     /// <summary>A flush of the storage starts.</summary>
@@ -97,12 +98,12 @@ internal sealed class SlotPool(InFlightGate gate)
         while (_formatted.TryPeek(out var slot) && slot.Stamp <= stamp)
         {
             _formatted.Dequeue();
-            _durable.Enqueue(slot.Offset);
+            _durable.Enqueue(slot.Entry);
         }
     }
 
     /// <summary>A place given up.</summary>
-    /// <param name="Offset">Bytes from the storage's start.</param>
+    /// <param name="Entry">Where.</param>
     /// <param name="Epoch">The gate's epoch just after the entry was gone.</param>
-    internal readonly record struct Freed(long Offset, long Epoch);
+    internal readonly record struct Freed(uint Entry, long Epoch);
 }

@@ -1,0 +1,85 @@
+using System.Text;
+using VhdCore.Formats;
+using VhdCore.Storage;
+
+namespace VhdCli;
+
+/// <summary>What a run of the program reads from and writes to.</summary>
+internal sealed class CliSession : IDisposable
+{
+    private readonly Lock _errorLock = new();
+    private readonly Lazy<Stream> _input;
+    private readonly Lazy<Stream> _output;
+
+    public CliSession(Func<Stream> input, Func<Stream> output, TextWriter error)
+    {
+        _input = new Lazy<Stream>(input);
+        _output = new Lazy<Stream>(output);
+        Error = error;
+    }
+
+    /// <summary>Standard input, opened when first asked for.</summary>
+    public Stream Input => _input.Value;
+
+    /// <summary>Standard output, opened when first asked for.</summary>
+    public Stream Output => _output.Value;
+
+    /// <summary>Standard error.</summary>
+    public TextWriter Error { get; }
+
+    /// <summary>Standard error is a terminal.</summary>
+    public bool ErrorIsTerminal { get; init; }
+
+    /// <summary>Where names become storages.</summary>
+    public IStorageResolver Resolver { get; init; } = new FileStorageResolver();
+
+    /// <summary>Environment variables.</summary>
+    public Func<string, string?> Environment { get; init; } = System.Environment.GetEnvironmentVariable;
+
+    /// <summary>Traces are wanted.</summary>
+    public bool IsVerbose { get; set; }
+
+    /// <summary>Errors are shown as JSON.</summary>
+    public bool JsonErrors { get; set; }
+
+    public static CliSession OfProcess() => new(
+        Console.OpenStandardInput,
+        Console.OpenStandardOutput,
+        new StreamWriter(Console.OpenStandardError(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), bufferSize: 256) { AutoFlush = true })
+    {
+        ErrorIsTerminal = !Console.IsErrorRedirected,
+    };
+
+    /// <summary>Writes text to standard output.</summary>
+    public void Write(string text)
+    {
+        Output.Write(Encoding.UTF8.GetBytes(text));
+        Output.Flush();
+    }
+
+    /// <summary>Writes a line to standard error. Any thread.</summary>
+    public void WriteError(string line)
+    {
+        lock (_errorLock)
+        {
+            Error.WriteLine(line);
+        }
+    }
+
+    /// <summary>Writes a message to standard error, under the program's name. Any thread.</summary>
+    public void Say(string message) => WriteError("vhdkit: " + message);
+
+    /// <summary>Writes a warning to standard error. Any thread.</summary>
+    public void Warn(ImageWarning warning) => Say($"warning: {warning.Path}: {warning.Message}");
+
+    /// <summary>Writes a line to standard error where traces are wanted.</summary>
+    public void Trace(string message)
+    {
+        if (IsVerbose)
+        {
+            Say("trace: " + message);
+        }
+    }
+
+    public void Dispose() => Error.Flush();
+}

@@ -1,0 +1,125 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Numerics;
+using VhdCli.Targets;
+using VhdCore.Disks;
+using VhdCore.Formats;
+using VhdCore.Operations;
+
+namespace VhdCli.Commands;
+
+/// <summary>convert: copies a disk into another image or format.</summary>
+internal sealed class ConvertCommand : Verb
+{
+    private const int DefaultSparseSize = 4096; // bytes
+    private const int MaxSparseSize = 1 << 20; // bytes
+
+    private readonly Argument<string> _source = Values.FileArgument("SOURCE", "The image to read; of a chain, the leaf.");
+    private readonly Argument<string> _target = Values.FileArgument("TARGET", "The image, device or pipe to write; - is standard output.");
+    private readonly Option<ImageFormat?> _targetFormat = Values.FormatOption("The target's format; what its extension says otherwise, else raw.", "-O", "--output-format");
+    private readonly Option<bool> _existing = Values.Flag("Writes over a target that exists instead of making a new one.", "-n");
+    private readonly Option<bool> _targetIsZero = Values.Flag("With -n: the target reads as zeros, so zeros need not be written.", "--target-is-zero");
+    private readonly Option<long?> _sparse = Values.SizeOption("Leaves out zeros of so many bytes, 4k by default; 0 writes all zeros out.", "-S", "--sparse-size");
+    private readonly Option<int?> _jobs = Values.NumberOption("Ranges in work at once, from 1 to 64; the number of cores by default, at most 4.", 1, 64, "-m", "--jobs");
+    private readonly Option<bool> _outOfOrder = Values.Flag("Writes as soon as something is read, out of order.", "-W");
+    private readonly Option<string?> _targetCache = CacheModes.Option("-t", "Accepted for compatibility: the target is flushed once, when it is complete.");
+    private readonly Option<string?> _sourceCache = CacheModes.Option("-T", "Accepted for compatibility.");
+    private readonly Option<bool> _verify = Values.Flag("Reads the target again and compares before it gets its name.", "--verify");
+    private readonly CreateFlags _create;
+    private readonly OpenFlags _open;
+    private readonly ProgressFlags _progress;
+
+    public ConvertCommand()
+        : base(
+            "convert",
+            "Copies a disk, or a whole chain of images, into one image. What is known to be zero is neither read nor written. "
+            + "A file that has the target's name is replaced at the end, at once; if anything fails before, it stays as it was.",
+            "vhdkit convert snapshot.vhd disk.raw",
+            "vhdkit convert -O vhd -o subformat=fixed --verify disk.raw disk.vhd",
+            "vhdkit convert -p -n disk.vhd /dev/vg/lv",
+            "vhdkit convert -O raw disk.vhd - | zstd > disk.raw.zst")
+    {
+        Add(_source);
+        Add(_target);
+        Add(_targetFormat);
+        Add(_existing);
+        Add(_targetIsZero);
+        Add(_sparse);
+        Add(_jobs);
+        Add(_outOfOrder);
+        Add(_targetCache);
+        Add(_sourceCache);
+        Add(_verify);
+        _create = new CreateFlags(this);
+        _progress = new ProgressFlags(this);
+        _open = new OpenFlags(this);
+        Add(Verbose);
+    }
+
+    public override async Task<int> RunAsync(ParseResult parsed, CliSession session, CancellationToken cancellationToken)
+    {
+        var sourcePath = parsed.GetRequiredValue(_source);
+        var targetPath = parsed.GetRequiredValue(_target);
+        var format = Values.FormatFor(parsed.GetValue(_targetFormat), targetPath, "-O", session);
+        if (_create.Help(parsed, format) is { } help)
+        {
+            session.Write(help);
+            return ExitCode.Ok;
+        }
+
+        await using var source = await DiskOpening.OpenAsync(session, sourcePath, _open.Read(parsed, session), cancellationToken);
+        if (source.Images[0].SizeRoundedUp)
+        {
+            session.Say($"warning: {sourcePath}: {source.Images[0].FileLength} bytes are no whole sectors; the disk has {source.Length}, the last ones zero");
+        }
+
+        var create = CreateOptions(parsed, session, format, source);
+        await using var target = await TargetFinder.OpenAsync(
+            session, targetPath, source, create, parsed.GetValue(_existing), parsed.GetValue(_targetIsZero), cancellationToken);
+        await CopyAsync(parsed, session, source, target, cancellationToken);
+        await target.CompleteAsync(cancellationToken);
+        session.Trace($"'{targetPath}' is complete");
+        return ExitCode.Ok;
+    }
+
+    private ImageCreateOptions CreateOptions(ParseResult parsed, CliSession session, ImageFormat format, VirtualDisk source)
+    {
+        var options = _create.Read(parsed, session, format, source.Length);
+        return options.Size == source.Length ? options : throw new UsageException("-o size makes no sense here: the target has the source's size.");
+    }
+
+    private async ValueTask CopyAsync(ParseResult parsed, CliSession session, VirtualDisk source, ConvertTarget target, CancellationToken cancellationToken)
+    {
+        var verify = parsed.GetValue(_verify);
+        if (verify && target is StreamTarget)
+        {
+            throw new UsageException("--verify needs a target that can be read again: a pipe cannot.");
+        }
+
+        var options = new ConvertOptions
+        {
+            Jobs = parsed.GetValue(_jobs),
+            SparseSize = SparseSize(parsed.GetValue(_sparse)),
+            TargetIsZero = target.IsZero,
+            WriteInOrder = target is StreamTarget || (target.NeedsOrder && !parsed.GetValue(_outOfOrder)),
+            Verify = verify,
+        };
+        var clock = Stopwatch.StartNew();
+        ConvertResult result;
+        using (var progress = _progress.Start(parsed, session))
+        {
+            result = await ConvertOperation.RunAsync(source.Device, target.Device, options, progress, cancellationToken);
+        }
+
+        session.Trace(
+            $"copied {source.Length} bytes in {clock.ElapsedMilliseconds} ms: read {result.BytesRead}, written {result.BytesWritten}, zero {result.BytesZero}"
+            + (verify ? ", read again and compared" : ""));
+    }
+
+    private static int SparseSize(long? asked) => asked switch
+    {
+        null => DefaultSparseSize,
+        0 => 0,
+        { } size => (int)BitOperations.RoundUpToPowerOf2((ulong)Math.Clamp(size, 512, MaxSparseSize)),
+    };
+}

@@ -1,0 +1,136 @@
+using System.CommandLine;
+using System.Globalization;
+using VhdCore.Formats;
+using VhdCore.Primitives;
+
+namespace VhdCli.Commands;
+
+/// <summary>The options of verbs that make an image.</summary>
+internal sealed class CreateFlags
+{
+    private const string RawHelp = """
+        Supported raw options:
+          preallocation=<str>    - off (default): space is taken as it is written; full: all of it at once
+          size=<size>            - Virtual disk size
+        """;
+
+    private const string VhdHelp = """
+        Supported vhd options:
+          block_size=<size>      - Bytes in a block of a dynamic disk, a power of two (2 MiB by default)
+          force_size=<bool (on/off)> - on (default): exactly the size asked for; off: rounded up to cylinders, heads and sectors, as --chs-compat does
+          size=<size>            - Virtual disk size
+          subformat=<str>        - dynamic (default) or fixed
+        """;
+
+    private readonly Option<string[]> _options = new("-o")
+    {
+        Description = "Options of the format: NAME=VALUE, several with commas between or several -o; -o help lists them.",
+        HelpName = "OPTIONS",
+    };
+
+    private readonly Option<Guid?> _uuid = Values.GuidOption("The new image's identifier; random otherwise.", "--uuid");
+    private readonly Option<bool> _chsCompat = Values.Flag(
+        "Rounds a VHD's size up to a product of cylinders, heads and sectors, for programs that take that for its size.", "--chs-compat");
+
+    private readonly Option<bool> _preallocate = Values.Flag("Writes a fixed image's space out at once.", "--preallocate");
+
+    public CreateFlags(Command command)
+    {
+        command.Add(_options);
+        command.Add(_uuid);
+        command.Add(_chsCompat);
+        command.Add(_preallocate);
+    }
+
+    /// <summary>The text for <c>-o help</c>; null when it was not asked for.</summary>
+    public string? Help(ParseResult parsed, ImageFormat format) =>
+        Pairs(parsed).Any(pair => pair is "help" or "?") ? (format == ImageFormat.Vhd ? VhdHelp : RawHelp) + "\n" : null;
+
+    /// <summary>The pairs of <c>-o</c> as they were given, for showing.</summary>
+    public string Echo(ParseResult parsed) =>
+        string.Concat(Pairs(parsed).Where(pair => !pair.StartsWith("size=", StringComparison.Ordinal)).Select(pair => " " + pair));
+
+    /// <summary>What was asked for.</summary>
+    public ImageCreateOptions Read(ParseResult parsed, CliSession session, ImageFormat format, long? size)
+    {
+        var options = new ImageCreateOptions
+        {
+            Format = format,
+            Kind = format == ImageFormat.Raw ? ImageKind.Fixed : ImageKind.Dynamic,
+            Size = size,
+            UniqueId = parsed.GetValue(_uuid),
+            ChsCompatible = parsed.GetValue(_chsCompat),
+            Preallocate = parsed.GetValue(_preallocate),
+            Timestamp = SourceDate(session),
+        };
+        foreach (var pair in Pairs(parsed))
+        {
+            var separator = pair.IndexOf('=', StringComparison.Ordinal);
+            options = Apply(options, separator < 0 ? pair : pair[..separator], separator < 0 ? "on" : pair[(separator + 1)..]);
+        }
+
+        return options;
+    }
+
+    private static ImageCreateOptions Apply(ImageCreateOptions options, string name, string value) => (options.Format, name) switch
+    {
+        (_, "size") => options with { Size = SizeOf(name, value) },
+        (ImageFormat.Vhd, "subformat") => options with
+        {
+            Kind = value switch
+            {
+                "dynamic" => ImageKind.Dynamic,
+                "fixed" => ImageKind.Fixed,
+                _ => throw new UsageException($"Invalid subformat '{value}': it is dynamic or fixed."),
+            },
+        },
+        (ImageFormat.Vhd, "block_size") => options with { BlockSize = BlockSizeOf(value) },
+        (ImageFormat.Vhd, "force_size") => options with { ChsCompatible = options.ChsCompatible || !IsOn(name, value) },
+        (ImageFormat.Raw, "preallocation") => options with { Preallocate = options.Preallocate || IsFull(value) },
+        _ => throw new UsageException($"Invalid parameter '{name}'. -o help lists the options of {Values.NameOf(options.Format)}."),
+    };
+
+    private static bool IsFull(string value) => value switch
+    {
+        "off" => false,
+        "full" or "falloc" => true,
+        _ => throw new UsageException($"Invalid preallocation '{value}': it is off or full."),
+    };
+
+    private static bool IsOn(string name, string value) => value switch
+    {
+        "on" or "yes" or "true" or "y" => true,
+        "off" or "no" or "false" or "n" => false,
+        _ => throw new UsageException($"Parameter '{name}' expects 'on' or 'off'."),
+    };
+
+    private static long SizeOf(string name, string value) =>
+        ByteSize.TryParse(value, out var size) ? size : throw new UsageException($"Parameter '{name}' expects a size, not '{value}'.");
+
+    private static int BlockSizeOf(string value)
+    {
+        var size = SizeOf("block_size", value);
+        return size is > 0 and <= int.MaxValue && long.IsPow2(size)
+            ? (int)size
+            : throw new UsageException($"Parameter 'block_size' expects a power of two, not '{value}'.");
+    }
+
+    /// <summary>The time to stamp into images for a reproducible build; null for the time it is.</summary>
+    private static DateTimeOffset? SourceDate(CliSession session)
+    {
+        const string Variable = "SOURCE_DATE_EPOCH";
+        var text = session.Environment(Variable);
+        if (string.IsNullOrEmpty(text))
+        {
+            return null;
+        }
+
+        // Up to the end of year 9999.
+        return long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) && seconds <= 253_402_300_799
+            ? DateTimeOffset.FromUnixTimeSeconds(seconds)
+            : throw new UsageException($"{Variable} is '{text}', which is no number of seconds since 1970.");
+    }
+
+    private IEnumerable<string> Pairs(ParseResult parsed) =>
+        (parsed.GetValue(_options) ?? []).SelectMany(static list => list.Split(',', StringSplitOptions.RemoveEmptyEntries));
+}

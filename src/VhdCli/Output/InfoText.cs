@@ -1,0 +1,137 @@
+using System.Globalization;
+using System.Text;
+using VhdCli.Commands;
+using VhdCore.Formats;
+using VhdCore.Primitives;
+
+namespace VhdCli.Output;
+
+/// <summary>Images described for people, in qemu-img's form.</summary>
+internal static class InfoText
+{
+    /// <summary>All of them, a blank line between two.</summary>
+    public static string Of(IReadOnlyList<ImageInfo> images)
+    {
+        var text = new StringBuilder();
+        for (var i = 0; i < images.Count; i++)
+        {
+            if (i > 0)
+            {
+                text.Append('\n');
+            }
+
+            Append(text, images[i], i + 1 < images.Count ? images[i + 1].Format : null);
+        }
+
+        return text.ToString();
+    }
+
+    /// <summary>A moment as text, in UTC.</summary>
+    public static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+
+    /// <summary>The kind in the words of qemu-img's subformat.</summary>
+    public static string Subformat(ImageKind kind) => kind switch
+    {
+        ImageKind.Fixed => "fixed",
+        ImageKind.Dynamic => "dynamic",
+        _ => "differencing",
+    };
+
+    /// <summary>A version whose major part is in the upper 16 bits.</summary>
+    public static string Version(uint version) => $"{version >> 16}.{version & 0xFFFF}";
+
+    /// <summary>Which footer counts.</summary>
+    public static string Footer(VhdFooterSource source) => source switch
+    {
+        VhdFooterSource.End => "end",
+        VhdFooterSource.End511 => "end-511",
+        _ => "start",
+    };
+
+    private static void Append(StringBuilder text, ImageInfo image, ImageFormat? parentFormat)
+    {
+        text.Append($"image: {image.Path}\n");
+        text.Append($"file format: {Values.NameOf(image.Format)}\n");
+        text.Append(CultureInfo.InvariantCulture, $"virtual size: {ByteSize.Format(image.VirtualSize)} ({image.VirtualSize} bytes)\n");
+        text.Append($"disk size: {(image.AllocatedBytes is { } allocated ? ByteSize.Format(allocated) : "unavailable")}\n");
+        if (image.BlockSize is { } blockSize)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"cluster_size: {blockSize}\n");
+        }
+
+        if (image.ParentPath is { } parent)
+        {
+            text.Append($"backing file: {parent}\n");
+        }
+
+        if (parentFormat is { } format)
+        {
+            text.Append($"backing file format: {Values.NameOf(format)}\n");
+        }
+
+        if (image.SizeRoundedUp)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"file length: {image.FileLength} bytes, rounded up to whole sectors\n");
+        }
+
+        if (image.Vhd is { } vhd)
+        {
+            text.Append("Format specific information:\n");
+            Append(text, image.Kind, vhd);
+        }
+    }
+
+    private static void Append(StringBuilder text, ImageKind kind, VhdInfo vhd)
+    {
+        Line(text, "subformat", Subformat(kind));
+        Line(text, "creator", $"'{vhd.CreatorApplication}' {Version(vhd.CreatorVersion)} on '{vhd.CreatorHostOs}'");
+        Line(text, "timestamp", Time(vhd.Timestamp));
+        Line(text, "size rule", vhd.SizeRule);
+        Line(text, "current size", Number(vhd.CurrentSize));
+        Line(text, "original size", Number(vhd.OriginalSize));
+        Line(text, "geometry", $"{vhd.Cylinders}/{vhd.Heads}/{vhd.SectorsPerTrack} cylinders/heads/sectors, {(long)vhd.Cylinders * vhd.Heads * vhd.SectorsPerTrack * 512} bytes");
+        Line(text, "unique id", vhd.UniqueId.ToString());
+        Line(text, "footer", Footer(vhd.FooterSource) + (vhd.FooterChecksumIsValid ? "" : ", wrong checksum"));
+        if (vhd.TableOffset is { } tableOffset)
+        {
+            Line(text, "blocks", $"{vhd.AllocatedBlockCount?.ToString(CultureInfo.InvariantCulture) ?? "?"} of {vhd.BlockCount} allocated, {vhd.MaxTableEntries} table entries at {tableOffset}");
+        }
+
+        if (vhd.HeaderChecksumIsValid == false)
+        {
+            Line(text, "header", "wrong checksum");
+        }
+
+        if (vhd.ParentUniqueId is { } parentId)
+        {
+            Line(text, "parent id", parentId.ToString());
+            Line(text, "parent name", vhd.ParentUnicodeName ?? "");
+            Line(text, "parent timestamp", vhd.ParentTimestamp is { } time ? Time(time) : "none");
+            foreach (var locator in vhd.ParentLocators)
+            {
+                Line(text, "parent locator " + locator.PlatformCode, locator.Name);
+            }
+        }
+
+        if (vhd.Batmap is { } batmap)
+        {
+            Line(text, "batmap", $"version {Version(batmap.Version)}, marker {batmap.Marker}{(batmap.HasKeyHash ? ", encryption key hash" : "")}");
+        }
+
+        Flag(text, "hidden", vhd.IsHidden);
+        Flag(text, "saved state", vhd.SavedState);
+        Flag(text, "poisoned", vhd.IsPoisoned);
+    }
+
+    private static string Number(ulong value) => value.ToString(CultureInfo.InvariantCulture);
+
+    private static void Line(StringBuilder text, string name, string value) => text.Append($"    {name}: {value}\n");
+
+    private static void Flag(StringBuilder text, string name, bool value)
+    {
+        if (value)
+        {
+            Line(text, name, "true");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+using VhdCore.Devices;
+using VhdCore.Disks;
+using VhdCore.Formats;
+
+namespace VhdCli.Targets;
+
+/// <summary>Where a converted disk goes. Disposing of it before it is complete takes back what can be taken back.</summary>
+internal abstract class ConvertTarget : IAsyncDisposable
+{
+    /// <summary>What to write to.</summary>
+    public abstract IBlockDevice Device { get; }
+
+    /// <summary>It reads as zeros throughout.</summary>
+    public abstract bool IsZero { get; }
+
+    /// <summary>It must be, or had better be, written in rising order.</summary>
+    public abstract bool NeedsOrder { get; }
+
+    /// <summary>Everything is written: makes it final.</summary>
+    public abstract ValueTask CompleteAsync(CancellationToken cancellationToken);
+
+    public abstract ValueTask DisposeAsync();
+}
+
+/// <summary>A new image, which gets its name when it is complete.</summary>
+internal sealed class NewImageTarget(VirtualDisk disk) : ConvertTarget
+{
+    public override IBlockDevice Device => disk.Device;
+
+    public override bool IsZero => true;
+
+    // Blocks take their places in the file as they are first written: in order, the same content makes the same file.
+    public override bool NeedsOrder => disk.Images[0].Kind != ImageKind.Fixed;
+
+    public static async ValueTask<NewImageTarget> CreateAsync(
+        CliSession session, string path, ImageCreateOptions options, CancellationToken cancellationToken) =>
+        new(await VirtualDisk.CreateAsync(path, options with { DeferPublishing = true }, session.Resolver, cancellationToken));
+
+    public override async ValueTask CompleteAsync(CancellationToken cancellationToken) => await disk.PublishAsync(cancellationToken);
+
+    public override ValueTask DisposeAsync() => disk.DisposeAsync();
+}
+
+/// <summary>An image or device that exists and is written over.</summary>
+internal sealed class ExistingTarget(VirtualDisk disk, bool isZero) : ConvertTarget
+{
+    public override IBlockDevice Device => disk.Device;
+
+    public override bool IsZero => isZero;
+
+    public override bool NeedsOrder => disk.Images[0].Kind != ImageKind.Fixed;
+
+    public override ValueTask CompleteAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+    public override ValueTask DisposeAsync() => disk.DisposeAsync();
+}
+
+/// <summary>A pipe or the like: raw bytes in order.</summary>
+internal sealed class StreamTarget(StreamDevice device, bool ownsStream) : ConvertTarget
+{
+    public override IBlockDevice Device => device;
+
+    public override bool IsZero => false;
+
+    public override bool NeedsOrder => true;
+
+    public override ValueTask CompleteAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+    public override ValueTask DisposeAsync() => ownsStream ? device.DisposeAsync() : ValueTask.CompletedTask;
+}

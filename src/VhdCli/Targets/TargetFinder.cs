@@ -1,0 +1,105 @@
+using VhdCli.Commands;
+using VhdCore.Disks;
+using VhdCore.Errors;
+using VhdCore.Formats;
+
+namespace VhdCli.Targets;
+
+/// <summary>Decides what a target's name means, and opens it.</summary>
+internal static class TargetFinder
+{
+    /// <summary>Opens the target of a conversion.</summary>
+    /// <param name="session">The run.</param>
+    /// <param name="path">The target's name; - is standard output.</param>
+    /// <param name="source">What will be read.</param>
+    /// <param name="options">The image to make; of a target that exists only the format counts.</param>
+    /// <param name="useExisting">Writes over an image that exists.</param>
+    /// <param name="isKnownZero">The user vouches that an image that exists reads as zeros.</param>
+    /// <param name="cancellationToken">Ends it; nothing is left behind.</param>
+    public static async ValueTask<ConvertTarget> OpenAsync(
+        CliSession session,
+        string path,
+        VirtualDisk source,
+        ImageCreateOptions options,
+        bool useExisting,
+        bool isKnownZero,
+        CancellationToken cancellationToken)
+    {
+        if (IsStandardOutput(path))
+        {
+            RequireRaw(options, path);
+            return new StreamTarget(new StreamDevice(session.Output, path, source.Length), ownsStream: false);
+        }
+
+        var identity = FileIdentity.Of(path);
+        RefuseSource(session, path, identity, source);
+        switch (identity.Kind)
+        {
+            case FileKind.Folder:
+                throw new StorageException("it is a folder. Name a file in it.", path);
+
+            case FileKind.Stream:
+                RequireRaw(options, path);
+                return new StreamTarget(
+                    new StreamDevice(new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0), path, source.Length),
+                    ownsStream: true);
+
+            case FileKind.BlockDevice when !useExisting:
+                if (options.Format != ImageFormat.Raw)
+                {
+                    throw new StorageException(
+                        $"a new {Values.NameOf(options.Format)} image is only made in a file. Convert to a file, use -O raw, or -n to write into an image that the device holds.", path);
+                }
+
+                return await OpenExistingAsync(session, path, source, options, isKnownZero, cancellationToken);
+
+            case FileKind.Missing or FileKind.Regular when !useExisting:
+                session.Trace($"creating '{path}', which gets its name when it is complete");
+                return await NewImageTarget.CreateAsync(session, session.Resolver.Canonicalize(path), options, cancellationToken);
+
+            default:
+                return await OpenExistingAsync(session, path, source, options, isKnownZero, cancellationToken);
+        }
+    }
+
+    private static bool IsStandardOutput(string path) => path is "-" or "/dev/stdout" or "/dev/fd/1" or "/proc/self/fd/1";
+
+    private static void RequireRaw(ImageCreateOptions options, string path)
+    {
+        if (options.Format != ImageFormat.Raw)
+        {
+            throw new StorageException(
+                $"a {Values.NameOf(options.Format)} image cannot be written to a pipe, because its tables are completed last. Use -O raw, or convert to a file first.", path);
+        }
+    }
+
+    private static void RefuseSource(CliSession session, string path, FileIdentity identity, VirtualDisk source)
+    {
+        var name = session.Resolver.Canonicalize(path);
+        for (var depth = 0; depth < source.Images.Count; depth++)
+        {
+            var image = source.Images[depth].Path;
+            if (session.Resolver.Canonicalize(image) == name || FileIdentity.Of(image).IsSameFileAs(identity))
+            {
+                throw new StorageException(
+                    depth == 0 ? "source and target are the same file. Convert to another name."
+                    : $"it is a parent of the source '{source.Images[0].Path}'. Convert to another name.", path);
+            }
+        }
+    }
+
+    private static async ValueTask<ConvertTarget> OpenExistingAsync(
+        CliSession session, string path, VirtualDisk source, ImageCreateOptions options, bool isKnownZero, CancellationToken cancellationToken)
+    {
+        var open = new ImageOpenOptions { Writable = true, Format = options.Format, OnWarning = session.Warn };
+        var disk = await DiskOpening.OpenAsync(session, path, open, cancellationToken);
+        if (disk.Length >= source.Length)
+        {
+            return new ExistingTarget(disk, isKnownZero);
+        }
+
+        var length = disk.Length;
+        await disk.DisposeAsync();
+        throw new StorageException($"output file is smaller than input file: it has {length} bytes, the input {source.Length}.", path);
+    }
+}
