@@ -68,7 +68,11 @@ internal static class VhdBatmapHeaderReader
         {
             findings.Add(new VhdFinding(
                 VhdFindingId.BatmapLocation, VhdSeverity.Corruption, "batmap", offset + 8,
-                $"The batmap of {size} bytes at byte {batmap.MapOffset} does not lie inside the file's data, which ends at byte {end}. Content is not in doubt: the map only saves reading bitmaps."));
+                $"The batmap of {size} bytes at byte {batmap.MapOffset} does not lie inside the file's data, which ends at byte {end}. Content is not in doubt: the map only saves reading bitmaps.")
+            {
+                Refusal = VhdRefusal.Writing,
+                NextStep = "Convert the image into a new one to write to it.",
+            });
         }
 
         return metadata with { Batmap = batmap, BatmapHeaderOffset = offset };

@@ -46,4 +46,14 @@ internal static class VhdFindingId
     public const string BatmapVersion = "VHD-BATMAP-VERSION";
     public const string BatmapLocation = "VHD-BATMAP-LOCATION";
     public const string BatmapKeyHash = "VHD-BATMAP-KEY-HASH";
+    public const string BatmapChecksum = "VHD-BATMAP-CHECKSUM";
+    public const string BatmapLeads = "VHD-BATMAP-LEADS";
+    public const string BatBeyondEnd = "VHD-BAT-BEYOND-END";
+    public const string BatInMetadata = "VHD-BAT-IN-METADATA";
+    public const string BatOverlap = "VHD-BAT-OVERLAP";
+    public const string BatCutShort = "VHD-BAT-CUT-SHORT";
+    public const string BatOverAuxiliary = "VHD-BAT-OVER-AUXILIARY";
+    public const string BatExtraEntries = "VHD-BAT-EXTRA-ENTRIES";
+    public const string BitmapClearWithData = "VHD-BITMAP-CLEAR-WITH-DATA";
+    public const string Leak = "VHD-LEAK";
 }
