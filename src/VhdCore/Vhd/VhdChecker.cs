@@ -32,9 +32,10 @@ internal sealed class VhdChecker
     {
         var examination = await VhdExaminer.ExamineAsync(storage, options, cancellationToken).ConfigureAwait(false);
         var findings = new VhdFindingList();
+        var isPoisoned = examination.Findings.Any(finding => finding.Id == VhdFindingId.FooterPoisoned);
         foreach (var finding in examination.Findings)
         {
-            findings.Add(finding);
+            findings.Add(isPoisoned ? finding with { IsRepairable = false } : finding);
         }
 
         if (!examination.HasUsableTable)
@@ -54,9 +55,13 @@ internal sealed class VhdChecker
         var blocks = new VhdBlockChecker(_storage, _metadata, entries, _findings);
         await blocks.CheckAsync(_cancellationToken).ConfigureAwait(false);
         var (imageEnd, leaks) = VhdLeakFinder.Find(entries, _metadata, _storage.Length, _storage.Traits.IsBlockDevice);
-        foreach (var leak in leaks)
+        if (!_metadata.Footer.IsPoisoned)
         {
-            _findings.Add(leak);
+            // In the middle of a resize, what nothing uses may be what the journal is about to use.
+            foreach (var leak in leaks)
+            {
+                _findings.Add(leak);
+            }
         }
 
         return new VhdCheckResult
