@@ -1,3 +1,4 @@
+using System.Text;
 using VhdCore.Storage;
 using VhdCore.Vhd;
 
@@ -13,6 +14,10 @@ namespace VhdCore.Chains;
 internal static class ParentNames
 {
     private const string FileScheme = "file://";
+    private const int MaxShownLength = 256; // characters
+
+    // Longer than any path: Linux takes 4096 bytes, Windows 32767 characters.
+    private static readonly int MaxNameLength = OperatingSystem.IsWindows() ? 32_767 : 4096;
 
     /// <summary>All names to try, in order, none twice: locators as they stand in the file, then the header's name.</summary>
     /// <param name="childName">The child's name in <paramref name="resolver"/>.</param>
@@ -43,14 +48,17 @@ internal static class ParentNames
         return candidates;
     }
 
-    /// <summary>A name from an image, fit for a message: characters that a terminal would obey are replaced.</summary>
-    public static string Printable(string name) => string.Create(name.Length, name, static (text, source) =>
+    /// <summary>A name from an image, fit for a message: cut to some length, and characters that a terminal would obey replaced.</summary>
+    public static string Printable(string name)
     {
-        for (var i = 0; i < text.Length; i++)
+        var text = new StringBuilder(Math.Min(name.Length, MaxShownLength) + 1);
+        for (var i = 0; i < Math.Min(name.Length, MaxShownLength); i++)
         {
-            text[i] = char.IsControl(source[i]) || char.IsSurrogate(source[i]) && !IsPaired(source, i) ? '\uFFFD' : source[i];
+            text.Append(char.IsControl(name[i]) || (char.IsSurrogate(name[i]) && !IsPaired(name, i)) ? '\uFFFD' : name[i]);
         }
-    });
+
+        return name.Length > MaxShownLength ? text.Append('\u2026').ToString() : text.ToString();
+    }
 
     private static bool IsPaired(string text, int at) =>
         char.IsHighSurrogate(text[at]) ? at + 1 < text.Length && char.IsLowSurrogate(text[at + 1]) : at > 0 && char.IsHighSurrogate(text[at - 1]);
@@ -79,7 +87,7 @@ internal static class ParentNames
 
     private static void AddPaths(List<string> names, string written)
     {
-        if (written.Length == 0 || written.Contains('\0', StringComparison.Ordinal))
+        if (written.Length == 0 || written.Length > MaxNameLength || written.Contains('\0', StringComparison.Ordinal))
         {
             return;
         }

@@ -82,6 +82,11 @@ internal sealed class ParentResolver
     private async ValueTask<IdentifiedImage?> TryAsync(string candidate, Search search, IReadOnlyCollection<string> chain, CancellationToken cancellationToken)
     {
         var canonical = _resolver.Canonicalize(candidate);
+        if (!search.IsFirst(canonical))
+        {
+            return null;
+        }
+
         if (!IsBelowRoot(canonical))
         {
             search.Note(candidate, $"lies outside '{_root}'");
@@ -180,6 +185,7 @@ internal sealed class ParentResolver
     private sealed class Search(IdentifiedImage child)
     {
         private readonly StringBuilder _tried = new();
+        private readonly HashSet<string> _places = new(StringComparer.Ordinal); // canonical
         private int _existing;
         private int _outside;
         private bool _hasCycle;
@@ -188,6 +194,9 @@ internal sealed class ParentResolver
         public IdentifiedImage Child { get; } = child;
 
         public Guid ExpectedId { get; } = child.Vhd!.Header!.ParentUniqueId;
+
+        /// <summary>No other name has led there yet.</summary>
+        public bool IsFirst(string canonical) => _places.Add(canonical);
 
         public void Note(string candidate, string outcome)
         {
@@ -217,14 +226,14 @@ internal sealed class ParentResolver
         public ImageException Failure(string? root)
         {
             // The only file there is has a better explanation than this search.
-            if (_existing == 1 && _unusable is not null and not StorageException)
+            if (_existing == 1 && _unusable is not null)
             {
                 return _unusable;
             }
 
             var path = Child.Storage.Name;
             var metadata = Child.Vhd!;
-            var tried = _tried.Length == 0 ? "\n  nothing: the image names no parent" : _tried.ToString();
+            var tried = _tried.Length == 0 ? "\n  nothing: the image gives no name that could be a file's" : _tried.ToString();
             if (_existing > 0)
             {
                 return new ParentMismatchException(

@@ -26,6 +26,7 @@ public sealed class ParentNamesTests
     [InlineData(".", "")]
     [InlineData("..", "")]
     [InlineData("base\0.vhd", "")]
+    [InlineData(@"/images\old/base.vhd", @"/images\old/base.vhd|/images/old/base.vhd|/pool/leaf/images/old/base.vhd|/pool/leaf/base.vhd")]
     public void A_name_is_tried_as_it_is_then_below_then_beside_the_child(string name, string expected)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows understands drives and backslashes itself");
@@ -51,8 +52,15 @@ public sealed class ParentNamesTests
     }
 
     [Fact]
+    public void A_name_longer_than_any_path_is_not_tried()
+    {
+        Assert.Empty(ParentNames.Candidates(Child, [new VhdParentLocator(0, string.Concat(Enumerable.Repeat("a/", 30_000)))], "", new MemoryStorageResolver()));
+    }
+
+    [Fact]
     public void What_a_terminal_would_obey_does_not_reach_a_message()
     {
+        Assert.Equal(new string('x', 256) + "\u2026", ParentNames.Printable(new string('x', 60_000)));
         Assert.Equal("a\uFFFD[31mb\uFFFD\uFFFDc\U0001F600", ParentNames.Printable("a\u001B[31mb\n\uD800c\U0001F600"));
     }
 }
