@@ -6,8 +6,8 @@ using VhdCore.Storage.Linux;
 namespace VhdCore.Storage;
 
 /// <summary>
-/// A file, or on Linux a block device. What both paths to the operating system share: the length, what a failed flush leaves behind, and flushes
-/// that stand for one another. The two paths are <see cref="LinuxFileStorage"/> and <see cref="PortableFileStorage"/>.
+/// A file, or on Linux a block device. What both paths to the operating system share: the length, and what a failed
+/// flush leaves behind. The two paths are <see cref="LinuxFileStorage"/> and <see cref="PortableFileStorage"/>.
 /// </summary>
 /// <remarks>
 /// Requests go through the page cache and are served on the caller's thread, so their tasks are complete on return; in the steady state nothing
@@ -18,11 +18,8 @@ namespace VhdCore.Storage;
 internal abstract class FileStorage : IStorage
 {
     private readonly Lock _lengthLock = new();
-    private readonly Lock _flushLock = new();
+    private readonly FlushSequence _flushes;
     private long _length;
-    private long _flushesStarted;
-    private long _flushesCompleted; // guarded by _flushLock
-    private volatile bool _hasFailed;
     private volatile string _name;
 
     /// <param name="name">As it was given, for messages.</param>
@@ -33,6 +30,7 @@ internal abstract class FileStorage : IStorage
     {
         _name = name;
         _length = length;
+        _flushes = new FlushSequence(FlushCore);
         FullPath = Path.GetFullPath(name);
         Handle = handle;
         Traits = traits with { AllocatedBytes = QueryAllocatedBytes };
@@ -71,11 +69,11 @@ internal abstract class FileStorage : IStorage
             throw new StorageException($"'{name.Replace('\0', '?')}' is no file name: it is empty or has a NUL in it. Name a file.", name);
         }
 
-        return HasOwnCalls && !usePortablePath ? LinuxFileStorage.OpenFile(name, options) : PortableFileStorage.OpenFile(name, options);
+        return HasOwnCalls && !usePortablePath ? LinuxFileOpener.Open(name, options) : PortableFileStorage.OpenFile(name, options);
     }
 
     /// <summary>Whether there is something of that name that <see cref="Open"/> would take for a storage.</summary>
-    public static bool Exists(string name) => !string.IsNullOrEmpty(name) && !name.Contains('\0') && (HasOwnCalls ? LinuxFileStorage.FileExists(name) : File.Exists(name));
+    public static bool Exists(string name) => !string.IsNullOrEmpty(name) && !name.Contains('\0') && (HasOwnCalls ? LinuxFileOpener.Exists(name) : File.Exists(name));
 
     public long TryRead(long offset, BlockBuffers into, long start, long length)
     {
@@ -164,11 +162,7 @@ internal abstract class FileStorage : IStorage
     protected abstract void ReleaseLocks();
 
     /// <summary>What should be durable is not: no change is made from now on.</summary>
-    protected BlockStatus Fail()
-    {
-        _hasFailed = true;
-        return BlockStatus.IoError;
-    }
+    protected BlockStatus Fail() => _flushes.Fail();
 
     private BlockStatus Read(long offset, in BlockBuffers into, long start, long length, CancellationToken cancellationToken)
     {
@@ -228,7 +222,7 @@ internal abstract class FileStorage : IStorage
             }
 
             // Another thread's sync may have been told of an error that concerns these bytes.
-            return status == BlockStatus.Ok && (flags & WriteFlags.Fua) != 0 && _hasFailed ? BlockStatus.IoError : status;
+            return status == BlockStatus.Ok && (flags & WriteFlags.Fua) != 0 && _flushes.HasFailed ? BlockStatus.IoError : status;
         }
         catch (ObjectDisposedException)
         {
@@ -253,41 +247,13 @@ internal abstract class FileStorage : IStorage
             return BlockStatus.Ok;
         }
 
-        // A flush that starts from here on covers this request, whoever runs it. One at a time: the kernel tells of a lost write once per
-        // open file, and a second flush in flight would be told that all is well.
-        var needed = Volatile.Read(ref _flushesStarted) + 1;
-        lock (_flushLock)
+        try
         {
-            if (_hasFailed)
-            {
-                return BlockStatus.IoError;
-            }
-
-            if (_flushesCompleted >= needed)
-            {
-                return BlockStatus.Ok;
-            }
-
-            var mine = ++_flushesStarted;
-            try
-            {
-                if (FlushCore() != BlockStatus.Ok)
-                {
-                    return Fail();
-                }
-            }
-            catch (ObjectDisposedException)
-            {
-                return BlockStatus.Closed;
-            }
-
-            if (_hasFailed)
-            {
-                return BlockStatus.IoError;
-            }
-
-            _flushesCompleted = mine;
-            return BlockStatus.Ok;
+            return _flushes.Run();
+        }
+        catch (ObjectDisposedException)
+        {
+            return BlockStatus.Closed;
         }
     }
 
@@ -388,7 +354,7 @@ internal abstract class FileStorage : IStorage
     private BlockStatus RefuseChange(CancellationToken cancellationToken) =>
         Handle.IsClosed ? BlockStatus.Closed
         : cancellationToken.IsCancellationRequested ? BlockStatus.Cancelled
-        : !Traits.CanWrite || _hasFailed ? BlockStatus.ReadOnly
+        : !Traits.CanWrite || _flushes.HasFailed ? BlockStatus.ReadOnly
         : BlockStatus.Ok;
 
     private bool IsInside(long offset, long length)

@@ -19,48 +19,18 @@ internal sealed class LinuxFileStorage : FileStorage
     private volatile bool _canWriteThrough = true;
     private volatile bool _nameIsDurable;
 
-    private LinuxFileStorage(string name, SafeFileHandle handle, long length, StorageTraits traits, bool isInMemory, bool nameIsDurable)
+    /// <param name="name">As it was given.</param>
+    /// <param name="handle">The open file; owned from now on.</param>
+    /// <param name="length">Bytes.</param>
+    /// <param name="traits">What the file can do.</param>
+    /// <param name="isInMemory">A plain read never waits for a device.</param>
+    /// <param name="nameIsDurable">False for a file just created.</param>
+    public LinuxFileStorage(string name, SafeFileHandle handle, long length, StorageTraits traits, bool isInMemory, bool nameIsDurable)
         : base(name, handle, length, traits)
     {
         _isInMemory = isInMemory;
         _nameIsDurable = nameIsDurable;
     }
-
-    public static LinuxFileStorage OpenFile(string name, StorageOpenOptions options)
-    {
-        // Asked first: opening a pipe, a tape or a watchdog has effects of its own.
-        if (!options.CreateNew)
-        {
-            RefuseOtherKinds(name, TryDescribe(name, out var about) ? about : throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options));
-        }
-
-        var canWrite = options.Access == StorageAccess.ReadWrite;
-        var flags = (canWrite ? LinuxCalls.O_RDWR : LinuxCalls.O_RDONLY) | LinuxCalls.O_CLOEXEC | LinuxCalls.O_NOCTTY | LinuxCalls.O_NONBLOCK
-            | (options.CreateNew ? LinuxCalls.O_CREAT | LinuxCalls.O_EXCL : 0);
-        int descriptor;
-        do
-        {
-            descriptor = LinuxCalls.Open(name, flags, mode: 0x1B6); // 0666, less the umask
-        }
-        while (descriptor < 0 && Marshal.GetLastPInvokeError() == LinuxErrors.EINTR);
-        if (descriptor < 0)
-        {
-            throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options);
-        }
-
-        var handle = new SafeFileHandle(descriptor, ownsHandle: true);
-        try
-        {
-            return FromHandle(name, handle, options);
-        }
-        catch
-        {
-            handle.Dispose();
-            throw;
-        }
-    }
-
-    public static bool FileExists(string name) => TryDescribe(name, out var about) && (about.IsRegularFile || about.IsBlockDevice);
 
     [SkipLocalsInit]
     protected override unsafe long TryReadCore(long offset, in BlockBuffers into, long start, long length)
@@ -247,61 +217,6 @@ internal sealed class LinuxFileStorage : FileStorage
     }
 
     protected override void ReleaseLocks() => LinuxImageLock.Release(Handle);
-
-    private static unsafe LinuxFileStorage FromHandle(string name, SafeFileHandle handle, StorageOpenOptions options)
-    {
-        LinuxCalls.StatXBuffer about;
-        // Safety: the kernel fills one struct statx, which outlives the call.
-        if (LinuxCalls.StatX(handle, "", LinuxCalls.AT_EMPTY_PATH, LinuxCalls.STATX_BASIC_STATS, &about) != 0)
-        {
-            throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options);
-        }
-
-        RefuseOtherKinds(name, about);
-        _ = LinuxCalls.FCntl(handle, LinuxCalls.F_SETFL, 0); // O_NONBLOCK was for the opening only
-        if (options.Sharing == StorageSharing.Default)
-        {
-            LinuxImageLock.Acquire(handle, name, options.Access);
-        }
-
-        // After the lock: nobody changes it any more.
-        var length = LinuxCalls.LSeek(handle, 0, LinuxCalls.SEEK_END);
-        if (length < 0)
-        {
-            throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options);
-        }
-
-        var fileSystem = LinuxFileSystem.TypeOf(handle);
-        var canWrite = options.Access == StorageAccess.ReadWrite;
-        var traits = new StorageTraits
-        {
-            CanWrite = canWrite,
-            IsBlockDevice = about.IsBlockDevice,
-            ExtensionReadsZeros = !about.IsBlockDevice && (!canWrite || LinuxFileSystem.ExtensionReadsZeros(fileSystem, about.DeviceMajor, about.DeviceMinor)),
-        };
-        return new LinuxFileStorage(name, handle, length, traits, about.IsRegularFile && LinuxFileSystem.IsMemory(fileSystem), nameIsDurable: !options.CreateNew);
-    }
-
-    private static unsafe bool TryDescribe(string name, out LinuxCalls.StatXBuffer about)
-    {
-        LinuxCalls.StatXBuffer buffer;
-        // Safety: the kernel fills one struct statx, which outlives the call.
-        var isThere = LinuxCalls.StatX(LinuxCalls.AT_FDCWD, name, flags: 0, LinuxCalls.STATX_BASIC_STATS, &buffer) == 0;
-        about = isThere ? buffer : default;
-        return isThere;
-    }
-
-    private static void RefuseOtherKinds(string name, in LinuxCalls.StatXBuffer about)
-    {
-        if (!about.IsRegularFile && !about.IsBlockDevice)
-        {
-            throw new StorageException(
-                about.IsFolder
-                    ? $"'{name}' is a folder, not an image. Name a file in it."
-                    : $"'{name}' is neither a file nor a block device, but a pipe, a socket or a terminal. Name a file.",
-                name);
-        }
-    }
 
     /// <returns>Bytes moved, at least 1; 0 at the file's end; or errno, negated.</returns>
     [SkipLocalsInit]
