@@ -57,6 +57,8 @@ internal sealed class CommitCoordinator : IDisposable
     /// <summary>Makes durable whatever was acknowledged before this call.</summary>
     public async ValueTask<BlockStatus> FlushAsync(CancellationToken cancellationToken)
     {
+        // A full fence, as the increment below is one: either this sees the round begun, or the round sees what was acknowledged before this call.
+        Interlocked.MemoryBarrier();
         var need = Volatile.Read(ref _started) + 1;
         try
         {
@@ -84,7 +86,7 @@ internal sealed class CommitCoordinator : IDisposable
                 return BlockStatus.Ok;
             }
 
-            Volatile.Write(ref _started, _started + 1);
+            Interlocked.Increment(ref _started);
             return await RoundAsync().ConfigureAwait(false);
         }
         finally
