@@ -123,7 +123,7 @@ internal static class VhdCreator
             BlockSize = (uint)parameters.BlockSize,
             ParentUniqueId = parameters.Parent?.UniqueId ?? Guid.Empty,
             ParentTimestamp = parameters.Parent?.ModificationTime is { } time ? VhdTimestamp.From(time) : 0,
-            ParentUnicodeName = parameters.Parent is { } parent ? UnicodeName(parent.AbsolutePath) : "",
+            ParentUnicodeName = parameters.Parent is { } parent ? UnicodeName(parent) : "",
             ParentLocators = [.. locators.Select(locator => locator.Entry)],
         };
         var front = new byte[tableOffset];
@@ -184,9 +184,13 @@ internal static class VhdCreator
         return name.StartsWith(@".\", StringComparison.Ordinal) || name.StartsWith(@"..\", StringComparison.Ordinal) ? name : @".\" + name;
     }
 
-    // Windows 10 writes the full path, older ones the bare name.
-    private static string UnicodeName(string absolutePath) =>
-        absolutePath.Length <= MaxNameLength ? absolutePath : absolutePath[(absolutePath.LastIndexOfAny(['/', '\\']) + 1)..];
+    // Windows 10 writes the full path. Where paths have no drives, a name from the child's folder serves better: libvhdi and Xen Orchestra look at nothing
+    // but this field, and join it to that folder.
+    private static string UnicodeName(VhdParentReference parent)
+    {
+        var path = parent.AbsolutePath.StartsWith('/') ? parent.RelativePath : parent.AbsolutePath;
+        return path.Length <= MaxNameLength ? path : path[(path.LastIndexOfAny(['/', '\\']) + 1)..];
+    }
 
     private static async ValueTask FillAsync(IStorage storage, long offset, long length, byte value, CancellationToken cancellationToken)
     {
