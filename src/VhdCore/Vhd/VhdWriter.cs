@@ -184,7 +184,7 @@ internal sealed class VhdWriter : IWritableLayer
     {
         var status = await CommitAsync(prepareSlots: false).ConfigureAwait(false);
         return status == BlockStatus.Ok && _hasMovedSpace
-            ? await _space.TrimEndAsync(VhdWriterOpener.EndOfData(_metadata, _table, wholeBlocks: true)).ConfigureAwait(false)
+            ? await _space.TrimEndAsync(VhdWriterOpener.EndOfData(_metadata, _table, Storage.Length, wholeBlocks: true)).ConfigureAwait(false)
             : status;
     }
 

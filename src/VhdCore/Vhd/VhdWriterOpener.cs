@@ -26,10 +26,10 @@ internal static class VhdWriterOpener
 
         var table = await VhdBlockTable.LoadAsync(
             storage, metadata, metadata.DataEnd(storage.Length), options.TableCacheBytes, isWritable: true, cancellationToken).ConfigureAwait(false);
-        var endOfData = EndOfData(metadata, table, wholeBlocks: false);
+        var endOfData = EndOfData(metadata, table, storage.Length, wholeBlocks: false);
         var footerOffset = await PlaceFootersAsync(storage, metadata, endOfData, cancellationToken).ConfigureAwait(false);
         var pool = new VhdSlotPool(gate);
-        AddHoles(metadata, table, footerOffset, pool);
+        AddHoles(metadata, table, storage.Length, footerOffset, pool);
         var space = new VhdSpace(storage, table, pool, metadata.FooterBytes.ToArray(), footerOffset, endOfData);
         return new VhdWriter(new VhdWriterParts(storage, metadata, table, pool, space, options.TableCacheBytes));
     }
@@ -37,10 +37,11 @@ internal static class VhdWriterOpener
     /// <summary>Where the last structure or block ends, in bytes.</summary>
     /// <param name="metadata">Of the image.</param>
     /// <param name="table">Its table.</param>
+    /// <param name="fileLength">Bytes of the file.</param>
     /// <param name="wholeBlocks">Count a last block that the disk does not fill as whole, as it is written here; otherwise only what the disk has of it.</param>
-    public static long EndOfData(VhdMetadata metadata, VhdBlockTable table, bool wholeBlocks)
+    public static long EndOfData(VhdMetadata metadata, VhdBlockTable table, long fileLength, bool wholeBlocks)
     {
-        var end = EndOfMetadata(metadata);
+        var end = EndOfMetadata(metadata, fileLength);
         var entries = table.Entries;
         for (var block = 0; block < entries.Length; block++)
         {
@@ -53,17 +54,18 @@ internal static class VhdWriterOpener
         return end;
     }
 
-    /// <summary>Where the last of header, table, batmap and locators ends, in bytes.</summary>
-    private static long EndOfMetadata(VhdMetadata metadata)
+    /// <summary>Where the last of header, table, batmap and locators ends, in bytes. Space that an image claims behind its own end is not believed.</summary>
+    private static long EndOfMetadata(VhdMetadata metadata, long fileLength)
     {
         var header = metadata.Header!;
+        var dataEnd = Alignment.Up(metadata.DataEnd(fileLength), VhdLayout.SectorSize);
         var end = Math.Max(
             metadata.HeaderOffset + VhdLayout.HeaderSize,
             (long)header.TableOffset + Alignment.Up((long)header.MaxTableEntries * VhdLayout.BatEntrySize, VhdLayout.SectorSize));
         if (metadata.Batmap is { } batmap)
         {
             end = Math.Max(end, metadata.BatmapHeaderOffset + VhdLayout.SectorSize);
-            end = Math.Max(end, (long)Math.Min(batmap.MapOffset, long.MaxValue / 2) + ((long)batmap.MapSectorCount * VhdLayout.SectorSize));
+            end = Math.Max(end, Math.Min(dataEnd, (long)Math.Min(batmap.MapOffset, long.MaxValue / 2) + ((long)batmap.MapSectorCount * VhdLayout.SectorSize)));
         }
 
         foreach (var locator in header.ParentLocators)
@@ -74,7 +76,8 @@ internal static class VhdWriterOpener
                 var space = locator.PlatformDataSpace < VhdLayout.SectorSize
                     ? (long)locator.PlatformDataSpace * VhdLayout.SectorSize
                     : locator.PlatformDataSpace;
-                end = Math.Max(end, Alignment.Up((long)locator.PlatformDataOffset + Math.Max(space, locator.PlatformDataLength), VhdLayout.SectorSize));
+                var locatorEnd = Alignment.Up((long)locator.PlatformDataOffset + Math.Max(space, locator.PlatformDataLength), VhdLayout.SectorSize);
+                end = Math.Max(end, Math.Min(dataEnd, locatorEnd));
             }
         }
 
@@ -121,11 +124,11 @@ internal static class VhdWriterOpener
     }
 
     /// <summary>Places between blocks, and between the last one and the footer, that an earlier session left unused. What they hold is unknown.</summary>
-    private static void AddHoles(VhdMetadata metadata, VhdBlockTable table, long footerOffset, VhdSlotPool pool)
+    private static void AddHoles(VhdMetadata metadata, VhdBlockTable table, long fileLength, long footerOffset, VhdSlotPool pool)
     {
         var used = table.Entries.ToArray();
         Array.Sort(used); // unused entries are the largest number, and come last
-        var from = EndOfMetadata(metadata);
+        var from = EndOfMetadata(metadata, fileLength);
         var count = 0;
         foreach (var entry in used.TakeWhile(entry => entry != VhdLayout.UnusedEntry))
         {
