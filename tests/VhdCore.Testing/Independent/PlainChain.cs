@@ -9,6 +9,7 @@ namespace VhdCore.Testing.Independent;
 internal sealed class PlainChain : IDisposable
 {
     private readonly List<PlainVhd> _images = [];
+    private readonly HashSet<string> _names = [];
     private Stream? _rawRoot;
 
     private PlainChain()
@@ -181,24 +182,14 @@ internal sealed class PlainChain : IDisposable
         }
     }
 
+    /// <summary>The first name that leads to a VHD of the right identifier, or to any file where the parent is raw; images of the chain are passed over.</summary>
     private string AddParent(string childName, Func<string, Stream?> open, Func<string, string, string> combine, PlainRules rules)
     {
         var child = _images[^1];
-        if (_images.Count > 256)
+        _names.Add(childName);
+        foreach (var name in child.ParentNames().Where(wanted => wanted.Length > 0).Select(wanted => combine(childName, wanted)))
         {
-            throw new PlainFormatException("the chain has no end");
-        }
-
-        foreach (var wanted in child.ParentNames())
-        {
-            if (wanted.Length == 0)
-            {
-                continue;
-            }
-
-            var name = combine(childName, wanted);
-            var file = open(name);
-            if (file is null)
+            if (_names.Contains(name) || open(name) is not { } file)
             {
                 continue;
             }
@@ -209,13 +200,23 @@ internal sealed class PlainChain : IDisposable
                 return name;
             }
 
-            Add(file, rules);
-            if (!rules.IgnoreParentId && !_images[^1].UniqueId.SequenceEqual(child.ParentId))
+            try
             {
-                throw new PlainFormatException($"{name} is not the parent that {childName} was made from");
+                var parent = PlainVhd.Open(file, rules);
+                _images.Add(parent);
+                if (rules.IgnoreParentId || parent.UniqueId.SequenceEqual(child.ParentId))
+                {
+                    return name;
+                }
+
+                _images.Remove(parent);
+            }
+            catch (PlainFormatException)
+            {
+                // Another name may lead to the right one.
             }
 
-            return name;
+            file.Dispose();
         }
 
         throw new PlainFormatException($"the parent of {childName} is missing");

@@ -24,6 +24,10 @@ internal static class PlainLocators
                 var url = Encoding.UTF8.GetString(data);
                 yield return url.StartsWith("file://", StringComparison.Ordinal) ? url["file://".Length..] : url;
             }
+            else if (PlainBytes.HasText(header, entry, "Wi2k") || PlainBytes.HasText(header, entry, "Wi2r"))
+            {
+                yield return Slashes(Encoding.Latin1.GetString(data));
+            }
             else if (PlainBytes.HasText(header, entry, "W2ku") || PlainBytes.HasText(header, entry, "W2ru"))
             {
                 yield return Slashes(Encoding.Unicode.GetString(data));

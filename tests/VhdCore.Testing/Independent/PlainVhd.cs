@@ -15,6 +15,7 @@ internal sealed class PlainVhd : IDisposable
     private readonly byte[] _header = [];
     private readonly long _tableOffset;
     private readonly long _bitmapSectors;
+    private readonly long _dataEnd; // where the end footer begins: what it cuts off a block is zero
     private long _bitmapBlock = -1;
     private byte[] _bitmap = [];
 
@@ -22,7 +23,7 @@ internal sealed class PlainVhd : IDisposable
     {
         _file = file;
         _rules = rules;
-        _footer = FindFooter();
+        _footer = FindFooter(out _dataEnd);
         Type = (int)PlainBytes.Number(_footer, 60, 4);
         SectorCount = FindSize();
         if (Type == 2)
@@ -144,7 +145,14 @@ internal sealed class PlainVhd : IDisposable
         }
 
         var start = BlockStart(sector / (BlockSize / 512));
-        return PlainBytes.Read(_file, start + (_bitmapSectors * 512) + (sector % (BlockSize / 512) * 512), 512);
+        var offset = start + (_bitmapSectors * 512) + (sector % (BlockSize / 512) * 512);
+        var bytes = PlainBytes.Read(_file, offset, 512);
+        for (var i = Math.Max(0, _dataEnd - offset); i < 512; i++)
+        {
+            bytes[i] = 0;
+        }
+
+        return bytes;
     }
 
     /// <summary>Where a block's bitmap begins in the file, in bytes; -1 for a block that is not there.</summary>
@@ -157,7 +165,7 @@ internal sealed class PlainVhd : IDisposable
         }
 
         var start = (long)entry * 512;
-        if (start + (_bitmapSectors * 512) > _file.Length)
+        if (start + (_bitmapSectors * 512) > _dataEnd)
         {
             throw new PlainFormatException($"block {block} lies behind the file's end");
         }
@@ -195,8 +203,9 @@ internal sealed class PlainVhd : IDisposable
         return _rules.Bitmaps == PlainBitmapRule.RestOfByte ? bits >= mask : (bits & mask) != 0;
     }
 
-    private byte[] FindFooter()
+    private byte[] FindFooter(out long dataEnd)
     {
+        dataEnd = _file.Length;
         var front = PlainBytes.Read(_file, 0, 512);
         var end = PlainBytes.Read(_file, _file.Length - 512, 512);
         if (_rules.Footer == PlainFooterRule.FrontThenFixedEnd)
@@ -211,6 +220,7 @@ internal sealed class PlainVhd : IDisposable
 
         if (IsGoodFooter(end))
         {
+            dataEnd = _file.Length - 512;
             return end;
         }
 
@@ -222,6 +232,7 @@ internal sealed class PlainVhd : IDisposable
         var shortEnd = PlainBytes.Read(_file, _file.Length - 511, 512);
         if (IsGoodFooter(shortEnd))
         {
+            dataEnd = _file.Length - 511;
             return shortEnd;
         }
 
@@ -239,12 +250,12 @@ internal sealed class PlainVhd : IDisposable
         var heads = PlainBytes.Number(_footer, 58, 1);
         var sectors = PlainBytes.Number(_footer, 59, 1);
         var geometry = cylinders * heads * sectors;
-        if (_rules.Size == PlainSizeRule.ByCreator && Creator is "vpc " or "qemu" && geometry != 65535UL * 16 * 255)
+        if (_rules.Size == PlainSizeRule.ByCreator && Creator is "vpc " or "qemu" && geometry != 0 && geometry != 65535UL * 16 * 255)
         {
             size = geometry * 512;
         }
 
-        if (size % 512 != 0 || size / 512 > 1UL << 53)
+        if (size < 512 || size / 512 > 1UL << 53)
         {
             throw new PlainFormatException($"a disk of {size} bytes");
         }
