@@ -10,11 +10,11 @@ internal static class DiskErrors
     /// <param name="name">The disk.</param>
     /// <param name="doing">What was asked: "reading".</param>
     /// <param name="offset">Where, in bytes of disk.</param>
-    /// <param name="length">Bytes.</param>
+    /// <param name="length">Bytes; null for a request that concerns the whole disk.</param>
     /// <param name="cancellationToken">The request's.</param>
-    public static Exception ToException(BlockStatus status, string name, string doing, long offset, long length, CancellationToken cancellationToken)
+    public static Exception ToException(BlockStatus status, string name, string doing, long offset, long? length, CancellationToken cancellationToken)
     {
-        var what = $"'{name}': {doing} {length} bytes at offset {offset} of the disk failed: ";
+        var what = length is null ? $"'{name}': {doing} the disk failed: " : $"'{name}': {doing} {length} bytes at offset {offset} of the disk failed: ";
         return status switch
         {
             BlockStatus.OutOfRange => new ArgumentOutOfRangeException(nameof(offset), offset, what + "the range does not lie inside the disk."),

@@ -21,6 +21,7 @@ public sealed class VirtualDisk : IAsyncDisposable
 {
     private readonly ChainDevice _device;
     private readonly UnpublishedFile? _unpublished;
+    private volatile bool _hasReportedLoss; // a request has failed already for what closing would say
 
     internal VirtualDisk(ChainDevice device, IReadOnlyList<ImageInfo> images, UnpublishedFile? unpublished = null)
     {
@@ -107,7 +108,7 @@ public sealed class VirtualDisk : IAsyncDisposable
     /// <exception cref="ImageException">It could not be made durable. The disk is read-only from then on: open it again.</exception>
     /// <exception cref="ObjectDisposedException">The disk is closed.</exception>
     public ValueTask FlushAsync(CancellationToken cancellationToken = default) =>
-        Finish(_device.FlushAsync(cancellationToken), default, "flushing", 0, Length, cancellationToken);
+        Finish(_device.FlushAsync(cancellationToken), default, "flushing", 0, null, cancellationToken);
 
     /// <summary>Says that a range's content no longer matters. What is released reads as zeros; what is not keeps its content.</summary>
     /// <inheritdoc cref="WriteAsync"/>
@@ -151,7 +152,9 @@ public sealed class VirtualDisk : IAsyncDisposable
     /// <summary>
     /// Waits for the requests in flight, makes everything durable and closes all images. An image that was never published is deleted.
     /// </summary>
-    /// <exception cref="StorageException">What was written since the last flush could not be made durable. The images are closed all the same.</exception>
+    /// <exception cref="StorageException">
+    /// What was written since the last flush could not be made durable, and no request has said so yet. The images are closed all the same.
+    /// </exception>
     public async ValueTask DisposeAsync()
     {
         var status = await _device.CloseAsync().ConfigureAwait(false);
@@ -160,10 +163,10 @@ public sealed class VirtualDisk : IAsyncDisposable
             return; // nobody will miss what a deleted file could not keep
         }
 
-        // A disk whose flush failed has said so already; Closed is the second dispose.
-        if (status is not (BlockStatus.Ok or BlockStatus.Closed or BlockStatus.ReadOnly))
+        // Closed is the second dispose.
+        if (status is not (BlockStatus.Ok or BlockStatus.Closed) && !_hasReportedLoss)
         {
-            throw DiskErrors.ToException(status, _device.Info.Name, "closing", 0, Length, CancellationToken.None);
+            throw DiskErrors.ToException(status, _device.Info.Name, "closing", 0, null, CancellationToken.None);
         }
     }
 
@@ -180,7 +183,7 @@ public sealed class VirtualDisk : IAsyncDisposable
         return new VirtualDisk(new ChainDevice(chain.State, gate, info), chain.Images, unpublished);
     }
 
-    private ValueTask Finish(ValueTask<BlockStatus> request, MemoryHandle pin, string doing, long offset, long length, CancellationToken cancellationToken)
+    private ValueTask Finish(ValueTask<BlockStatus> request, MemoryHandle pin, string doing, long offset, long? length, CancellationToken cancellationToken)
     {
         if (!request.IsCompletedSuccessfully)
         {
@@ -191,20 +194,31 @@ public sealed class VirtualDisk : IAsyncDisposable
         var status = request.Result;
         return status == BlockStatus.Ok
             ? default
-            : ValueTask.FromException(DiskErrors.ToException(status, _device.Info.Name, doing, offset, length, cancellationToken));
+            : ValueTask.FromException(Failure(status, doing, offset, length, cancellationToken));
     }
 
     private async ValueTask FinishLaterAsync(
-        ValueTask<BlockStatus> request, MemoryHandle pin, string doing, long offset, long length, CancellationToken cancellationToken)
+        ValueTask<BlockStatus> request, MemoryHandle pin, string doing, long offset, long? length, CancellationToken cancellationToken)
     {
         using (pin)
         {
             var status = await request.ConfigureAwait(false);
             if (status != BlockStatus.Ok)
             {
-                throw DiskErrors.ToException(status, _device.Info.Name, doing, offset, length, cancellationToken);
+                throw Failure(status, doing, offset, length, cancellationToken);
             }
         }
+    }
+
+    private Exception Failure(BlockStatus status, string doing, long offset, long? length, CancellationToken cancellationToken)
+    {
+        // A flush that failed, or a write refused because an earlier one did.
+        if (status == BlockStatus.ReadOnly || (status == BlockStatus.IoError && length is null))
+        {
+            _hasReportedLoss = true;
+        }
+
+        return DiskErrors.ToException(status, _device.Info.Name, doing, offset, length, cancellationToken);
     }
 
     // Safety: the pin outlives the request, because it is disposed of only after the request's task has completed.

@@ -12,6 +12,8 @@ namespace VhdCore.Formats;
 /// <remarks>Raw is what remains. A guest can write any bytes into a raw disk, so whoever knows the format should say it.</remarks>
 internal static class FormatDetector
 {
+    private const int ReservedOffset = 86; // bytes from a footer's start
+
     private const int FrontSize = 2048; // bytes: the footer's copy, a header behind it, a tar's first header
 
     // Behind a fixed disk's footer, tools that round a file's length up leave at most this many zeros.
@@ -81,10 +83,14 @@ internal static class FormatDetector
         (front.Length >= VhdLayout.FooterSize && IsFooterButForCookie(front[..VhdLayout.FooterSize]))
         || (front.Length >= VhdLayout.FooterSize + 8 && IsAlmost(front[VhdLayout.FooterSize..], "cxsparse"u8));
 
-    // A cookie with up to two wrong bytes, or a sum that is right once the cookie is.
+    // A cookie with up to two wrong bytes, fields and reserved bytes that are a footer's, or a sum that is right once the cookie is.
     private static bool IsFooterButForCookie(ReadOnlySpan<byte> footer)
     {
-        if (IsAlmost(footer, "conectix"u8))
+        var view = new VhdFooterView(footer);
+        if (IsAlmost(footer, "conectix"u8)
+            || (view.Features == 2 && view.FileFormatVersion == 0x0001_0000
+                && view.DiskType is VhdDiskType.Fixed or VhdDiskType.Dynamic or VhdDiskType.Differencing
+                && !footer[ReservedOffset..VhdLayout.FooterSize].ContainsAnyExcept((byte)0)))
         {
             return true;
         }

@@ -73,6 +73,15 @@ public sealed class FormatDetectorTests
         Assert.Equal(ImageFormat.Vhd, await DetectAsync("/disk", [.. GuestBytes(), .. footer]));
     }
 
+    [Fact]
+    public async Task A_footer_whose_cookie_and_checksum_are_gone_is_known_by_its_fields()
+    {
+        var footer = Footer(VhdDiskType.Fixed);
+        footer.AsSpan(0, 8).Clear();
+        footer.AsSpan(64, 4).Clear();
+        Assert.Equal(ImageFormat.Vhd, await DetectAsync("/disk", [.. GuestBytes(), .. footer]));
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(512)]
