@@ -18,6 +18,7 @@ internal sealed class VhdSpace : IDisposable
     private const long MaxEntry = VhdLayout.UnusedEntry - 1L;
     private const long FirstLeap = 8L << 20; // bytes
     private const long LargestLeap = 256L << 20; // bytes
+    private const int SmallestShare = 8; // a leap is no more than this part of the disk
     private const int MaxPrepared = 256; // slots made ready ahead of need
     private const int MaxReformatted = 8; // slots
 
@@ -27,6 +28,7 @@ internal sealed class VhdSpace : IDisposable
     private readonly byte[] _footer;
     private readonly SemaphoreSlim _mutex = new(1, 1);
     private readonly byte _freshBitmapByte;
+    private readonly long _largestLeap;
     private long _leap;
     private long _dataEnd; // bytes; where the last slot ends. Guarded by _mutex
     private long _footerOffset; // bytes. Guarded by _mutex
@@ -46,7 +48,8 @@ internal sealed class VhdSpace : IDisposable
         _footerOffset = footerOffset;
         _dataEnd = storage.Traits.IsBlockDevice ? dataEnd : footerOffset;
         _freshBitmapByte = table.IsDifferencing ? (byte)0 : (byte)0xFF;
-        _leap = Math.Max(table.BlockSize, FirstLeap);
+        _largestLeap = Math.Clamp((long)table.Entries.Length * table.BlockSize / SmallestShare, table.BlockSize, Math.Max(table.BlockSize, LargestLeap));
+        _leap = Math.Clamp(FirstLeap, table.BlockSize, _largestLeap);
     }
 
     /// <summary>Makes at least one slot available, several if that is cheap.</summary>
@@ -75,7 +78,7 @@ internal sealed class VhdSpace : IDisposable
             }
 
             var leap = (int)Math.Max(slotCount, _leap / _table.BlockSize);
-            _leap = Math.Min(_leap * 2, Math.Max(_table.BlockSize, LargestLeap));
+            _leap = Math.Min(_leap * 2, _largestLeap);
             var status = await ExtendAsync(leap).ConfigureAwait(false);
             return status == BlockStatus.NoSpace && leap > 1 ? await ExtendAsync(1).ConfigureAwait(false) : status;
         }

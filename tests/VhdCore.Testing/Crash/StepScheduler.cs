@@ -6,29 +6,37 @@ namespace VhdCore.Testing.Crash;
 /// </summary>
 public sealed class StepScheduler(int seed)
 {
+    private const int SlowChance = 4; // one operation in so many is overtaken by almost all others
+    private const int Overtakings = 8;
+    private static readonly TimeSpan Moment = TimeSpan.FromMicroseconds(50);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly Lock _gate = new();
-    private readonly List<TaskCompletionSource> _waiting = [];
+    private readonly List<Turn> _waiting = [];
     private readonly Random _random = new(seed);
+
+    /// <summary>
+    /// How many flows of control there are: with fewer operations waiting, the next is picked only after a moment, in which a flow that a lock has sent through
+    /// another thread may still come.
+    /// </summary>
+    public int FlowCount { get; set; }
 
     /// <summary>Completes when this operation's turn has come.</summary>
     public Task TurnAsync()
     {
-        var turn = new TaskCompletionSource(); // continues on the thread of Step
         lock (_gate)
         {
+            var turn = new Turn(new TaskCompletionSource(), IsSlow: _random.Next(SlowChance) == 0);
             _waiting.Add(turn);
+            return turn.Source.Task; // continues on the thread of Step
         }
-
-        return turn.Task;
     }
 
     /// <summary>Lets one waiting operation happen.</summary>
     /// <returns>False when none waits.</returns>
     public bool Step()
     {
-        TaskCompletionSource turn;
+        Turn turn;
         lock (_gate)
         {
             if (_waiting.Count == 0)
@@ -37,11 +45,16 @@ public sealed class StepScheduler(int seed)
             }
 
             var index = _random.Next(_waiting.Count);
+            for (var i = 0; i < Overtakings && _waiting[index].IsSlow; i++)
+            {
+                index = _random.Next(_waiting.Count);
+            }
+
             turn = _waiting[index];
             _waiting.RemoveAt(index);
         }
 
-        turn.SetResult();
+        turn.Source.SetResult();
         return true;
     }
 
@@ -51,6 +64,7 @@ public sealed class StepScheduler(int seed)
     {
         while (!task.IsCompleted)
         {
+            WaitForFlows(task);
             if (!Step())
             {
                 WaitForOthers(task);
@@ -60,18 +74,35 @@ public sealed class StepScheduler(int seed)
         task.GetAwaiter().GetResult();
     }
 
+    private int WaitingCount
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _waiting.Count;
+            }
+        }
+    }
+
+    private void WaitForFlows(Task task)
+    {
+        var since = System.Diagnostics.Stopwatch.StartNew();
+        while (WaitingCount < FlowCount && !task.IsCompleted && since.Elapsed < Moment)
+        {
+            Thread.SpinWait(10);
+        }
+    }
+
     private void WaitForOthers(Task task)
     {
         // Something continues on a pool thread; it will end, or ask for a turn.
         var since = System.Diagnostics.Stopwatch.StartNew();
         while (!task.IsCompleted)
         {
-            lock (_gate)
+            if (WaitingCount > 0)
             {
-                if (_waiting.Count > 0)
-                {
-                    return;
-                }
+                return;
             }
 
             if (since.Elapsed > Patience)
@@ -82,4 +113,6 @@ public sealed class StepScheduler(int seed)
             Thread.Yield();
         }
     }
+
+    private readonly record struct Turn(TaskCompletionSource Source, bool IsSlow);
 }

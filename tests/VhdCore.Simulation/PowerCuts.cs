@@ -1,0 +1,65 @@
+using VhdCore.Testing.Crash;
+
+namespace VhdCore.Simulation;
+
+/// <summary>Cuts the power while something works on a world, and has every cut judged.</summary>
+internal sealed class PowerCuts(SimulationPlan plan, Random random, CutStatistics statistics, byte[]? parent, double cutsPerStep)
+{
+    private PhaseClassifier? _classifier;
+
+    /// <summary>The first breach of the contract.</summary>
+    public SimulationFailure? Failure { get; private set; }
+
+    /// <summary>What the disk may hold; null as long as there may be no image.</summary>
+    public SectorOracle? Oracle { get; set; }
+
+    /// <summary>The phase of the script's own, where the step's does not count.</summary>
+    public CutPhase? Phase { get; set; }
+
+    /// <summary>Called with some of the worlds that cuts have left, and the content they hold; to run on there.</summary>
+    public Action<CrashWorld, byte[]>? RunOn { get; init; }
+
+    public void Watch(CrashWorld world) => world.OnStep = step => OnStep(world, step);
+
+    private void OnStep(CrashWorld world, CrashStep step)
+    {
+        if (Failure is not null || step.Name == SimulationPlan.Base)
+        {
+            return;
+        }
+
+        if (step.Kind == CrashStepKind.Write && Oracle is not null && _classifier is null)
+        {
+            _classifier = new PhaseClassifier(new CutReader(world.GetBytes(SimulationPlan.Leaf), FooterTrust.Either));
+        }
+
+        var stepPhase = _classifier?.Classify(step, index => world.PeekCell(step.Name, index));
+        var phase = Phase ?? stepPhase ?? CutPhase.Create;
+        var cuts = (int)(cutsPerStep + random.NextDouble()); // a part of one by chance
+        for (var i = 0; i < cuts && Failure is null; i++)
+        {
+            Cut(world, phase);
+        }
+    }
+
+    private void Cut(CrashWorld world, CutPhase phase)
+    {
+        statistics.Count(phase);
+        var left = world.Cut(random);
+        try
+        {
+            if (Oracle is null && !left.Exists(SimulationPlan.Leaf))
+            {
+                return; // no image yet
+            }
+
+            var oracle = Oracle ?? new SectorOracle(parent ?? new byte[plan.Size]);
+            var content = CutChecker.Check(left, plan, oracle, parent);
+            RunOn?.Invoke(left, content);
+        }
+        catch (Exception exception)
+        {
+            Failure = new SimulationFailure($"cut in phase {phase}: {(exception is SimulationFailure ? exception.Message : exception)}");
+        }
+    }
+}

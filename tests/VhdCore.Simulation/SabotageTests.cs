@@ -1,0 +1,31 @@
+using VhdCore.Layers;
+
+[assembly: CollectionBehavior(DisableTestParallelization = true)] // the switch is one for the process, and the simulation uses every core
+
+namespace VhdCore.Simulation;
+
+/// <summary>A simulation that never fails proves nothing: with each rule of the write protocol left out, it must.</summary>
+public class SabotageTests(ITestOutputHelper output)
+{
+    private const long UsualCuts = 20_000;
+
+    public static TheoryData<string> Rules => [.. Enum.GetNames<SabotagePoint>().Where(name => name != nameof(SabotagePoint.None))];
+
+    [Theory]
+    [MemberData(nameof(Rules))]
+    public void Leaving_out_a_rule_is_noticed(string rule)
+    {
+        var statistics = new CutStatistics();
+        Sabotage.Active = Enum.Parse<SabotagePoint>(rule);
+        try
+        {
+            var failure = SimulationBudget.Spend(SimulationBudget.Cuts(UsualCuts), statistics);
+            Assert.True(failure is not null, $"Without {rule} nothing was noticed: {statistics}");
+            output.WriteLine($"Noticed after {statistics.Total} cuts: {failure.Message.Split('\n')[0]}");
+        }
+        finally
+        {
+            Sabotage.Active = SabotagePoint.None;
+        }
+    }
+}

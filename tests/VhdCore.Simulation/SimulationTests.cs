@@ -1,0 +1,25 @@
+namespace VhdCore.Simulation;
+
+/// <summary>The durability contract, held against cuts of the power at every step. VHDKIT_SIMULATION_CUTS raises the number, VHDKIT_SEED replays one run.</summary>
+public class SimulationTests(ITestOutputHelper output)
+{
+    private const long DefaultCuts = 20_000;
+
+    [Fact]
+    public void Whatever_a_power_cut_leaves_opens_and_holds_everything_flushed()
+    {
+        var statistics = new CutStatistics();
+        if (SimulationBudget.ReplaySeed is { } seed)
+        {
+            PowerCutRun.Run(seed, statistics);
+            output.WriteLine(statistics.ToString());
+            return;
+        }
+
+        var failure = SimulationBudget.Spend(SimulationBudget.Cuts(DefaultCuts), statistics);
+        output.WriteLine(statistics.ToString());
+        Assert.True(failure is null, failure?.Message);
+        Assert.All(Enum.GetValues<CutPhase>(), phase => Assert.True(statistics[phase] > 0, $"No cut in phase {phase}."));
+        Assert.True(statistics.Reopened > 0, "No world was run on after a cut.");
+    }
+}
