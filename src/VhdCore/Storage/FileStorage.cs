@@ -18,10 +18,8 @@ namespace VhdCore.Storage;
 internal abstract class FileStorage : IStorage
 {
     private readonly Lock _lengthLock = new();
-    private readonly Lock _nameLock = new();
     private readonly FlushSequence _flushes;
     private long _length;
-    private int _isDisposed;
     private volatile string _name;
 
     /// <param name="name">As it was given, for messages.</param>
@@ -33,7 +31,7 @@ internal abstract class FileStorage : IStorage
         _name = name;
         _length = length;
         _flushes = new FlushSequence(FlushCore);
-        FullPath = MakeAbsolute(name);
+        FullPath = Path.GetFullPath(name);
         Handle = handle;
         Traits = traits with { AllocatedBytes = QueryAllocatedBytes };
     }
@@ -126,7 +124,7 @@ internal abstract class FileStorage : IStorage
 
     public ValueTask DisposeAsync()
     {
-        if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
+        if (!Handle.IsClosed)
         {
             ReleaseLocks();
             Handle.Dispose();
@@ -168,9 +166,14 @@ internal abstract class FileStorage : IStorage
 
     private BlockStatus Read(long offset, in BlockBuffers into, long start, long length, CancellationToken cancellationToken)
     {
-        if (Refuse(cancellationToken) is var refusal and not BlockStatus.Ok)
+        if (Handle.IsClosed)
         {
-            return refusal;
+            return BlockStatus.Closed;
+        }
+
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return BlockStatus.Cancelled;
         }
 
         if (!IsInside(offset, length))
@@ -178,7 +181,6 @@ internal abstract class FileStorage : IStorage
             return BlockStatus.OutOfRange;
         }
 
-        CheckMemory(in into, start, length);
         try
         {
             return length == 0 ? BlockStatus.Ok : ReadCore(offset, in into, start, length);
@@ -201,7 +203,6 @@ internal abstract class FileStorage : IStorage
             return BlockStatus.OutOfRange;
         }
 
-        CheckMemory(in from, start, length);
         if (length == 0)
         {
             return BlockStatus.Ok;
@@ -231,9 +232,14 @@ internal abstract class FileStorage : IStorage
 
     protected BlockStatus Flush(CancellationToken cancellationToken = default)
     {
-        if (Refuse(cancellationToken) is var refusal and not BlockStatus.Ok)
+        if (Handle.IsClosed)
         {
-            return refusal;
+            return BlockStatus.Closed;
+        }
+
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return BlockStatus.Cancelled;
         }
 
         if (!Traits.CanWrite)
@@ -331,46 +337,25 @@ internal abstract class FileStorage : IStorage
             return flushed;
         }
 
-        lock (_nameLock)
+        lock (_lengthLock)
         {
-            var newFullPath = MakeAbsolute(newName);
-            try
+            var newFullPath = Path.GetFullPath(newName);
+            var status = RenameCore(newFullPath, out var isRenamed);
+            if (isRenamed)
             {
-                var status = RenameCore(newFullPath, out var isRenamed);
-                if (isRenamed)
-                {
-                    _name = newName;
-                    FullPath = newFullPath;
-                }
+                _name = newName;
+                FullPath = newFullPath;
+            }
 
-                return status;
-            }
-            catch (ObjectDisposedException)
-            {
-                return BlockStatus.Closed;
-            }
+            return status;
         }
     }
-
-    private BlockStatus Refuse(CancellationToken cancellationToken) =>
-        Handle.IsClosed ? BlockStatus.Closed : cancellationToken.IsCancellationRequested ? BlockStatus.Cancelled : BlockStatus.Ok;
 
     private BlockStatus RefuseChange(CancellationToken cancellationToken) =>
-        Refuse(cancellationToken) is var refusal and not BlockStatus.Ok ? refusal
+        Handle.IsClosed ? BlockStatus.Closed
+        : cancellationToken.IsCancellationRequested ? BlockStatus.Cancelled
         : !Traits.CanWrite || _flushes.HasFailed ? BlockStatus.ReadOnly
         : BlockStatus.Ok;
-
-    // On Unix ".." stays, for behind a symbolic link only the kernel knows where it leads.
-    private static string MakeAbsolute(string name) =>
-        OperatingSystem.IsWindows() ? Path.GetFullPath(name) : Path.IsPathRooted(name) ? name : Path.Combine(Environment.CurrentDirectory, name);
-
-    private static void CheckMemory(in BlockBuffers memory, long start, long length)
-    {
-        if ((ulong)start > (ulong)memory.Length || (ulong)length > (ulong)(memory.Length - start))
-        {
-            throw new ArgumentOutOfRangeException(nameof(start), $"{length} bytes at {start} do not lie inside a request of {memory.Length} bytes.");
-        }
-    }
 
     private bool IsInside(long offset, long length)
     {

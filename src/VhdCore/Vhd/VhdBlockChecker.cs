@@ -13,16 +13,23 @@ internal sealed class VhdBlockChecker
     private readonly IStorage _storage;
     private readonly VhdMetadata _metadata;
     private readonly uint[] _entries;
+    private readonly HashSet<int> _misplaced;
     private readonly VhdFindingList _findings;
     private readonly int _bitmapSize;
     private readonly long _dataEnd;
     private byte[] _batmap = []; // the bits that can be relied on
 
-    public VhdBlockChecker(IStorage storage, VhdMetadata metadata, uint[] entries, VhdFindingList findings)
+    /// <param name="storage">The image.</param>
+    /// <param name="metadata">Its structures.</param>
+    /// <param name="entries">Its table.</param>
+    /// <param name="misplaced">Blocks whose place is known to be wrong: what lies there says nothing.</param>
+    /// <param name="findings">Where findings go.</param>
+    public VhdBlockChecker(IStorage storage, VhdMetadata metadata, uint[] entries, HashSet<int> misplaced, VhdFindingList findings)
     {
         _storage = storage;
         _metadata = metadata;
         _entries = entries;
+        _misplaced = misplaced;
         _findings = findings;
         _bitmapSize = VhdLayout.BitmapSize((int)metadata.Header!.BlockSize);
         _dataEnd = metadata.DataEnd(storage.Length);
@@ -42,7 +49,7 @@ internal sealed class VhdBlockChecker
                 {
                     CheckBatmapBit(block, isAllocated: false, isFull: false);
                 }
-                else if (offset + _bitmapSize <= _dataEnd)
+                else if (offset + _bitmapSize <= _dataEnd && !_misplaced.Contains(block))
                 {
                     await CheckBlockAsync(block, offset, bitmap.AsMemory(0, _bitmapSize), data, cancellationToken).ConfigureAwait(false);
                 }

@@ -85,7 +85,7 @@ internal sealed class VhdBlockTable
         if (VhdBatValidator.FirstProblem(entries, metadata, storage.Length) is { } problem)
         {
             throw new CorruptImageException(
-                problem.Describe(metadata, storage.Length) + " Run 'vhdkit check' to see all that is wrong.", storage.Name, problem.EntryOffset(metadata));
+                $"'{storage.Name}': {problem.Describe(metadata, storage.Length)} Run 'vhdkit check' to see all that is wrong.", storage.Name, problem.EntryOffset(metadata));
         }
 
         return new VhdBlockTable(storage, metadata, entries, isWritable ? long.MaxValue : dataEnd, cacheLimit);

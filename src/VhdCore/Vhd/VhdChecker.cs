@@ -51,8 +51,10 @@ internal sealed class VhdChecker
     {
         var entries = await ReadTableAsync().ConfigureAwait(false);
         await CheckExtraEntriesAsync().ConfigureAwait(false);
-        AddProblems(VhdBatValidator.AllProblems(entries, _metadata, _storage.Length));
-        var blocks = new VhdBlockChecker(_storage, _metadata, entries, _findings);
+        var problems = VhdBatValidator.AllProblems(entries, _metadata, _storage.Length);
+        AddProblems(problems);
+        var misplaced = problems.Listed.Where(problem => problem.IsFatal).Select(problem => problem.BlockIndex).ToHashSet();
+        var blocks = new VhdBlockChecker(_storage, _metadata, entries, misplaced, _findings);
         await blocks.CheckAsync(_cancellationToken).ConfigureAwait(false);
         var (imageEnd, leaks) = VhdLeakFinder.Find(entries, _metadata, _storage.Length, _storage.Traits.IsBlockDevice);
         if (!_metadata.Footer.IsPoisoned)

@@ -1,0 +1,93 @@
+using System.Text.RegularExpressions;
+using VhdCore.Disks;
+using VhdCore.Errors;
+using VhdCore.Formats;
+using VhdCore.Operations;
+using VhdCore.Testing;
+
+namespace VhdCore.Tests.Vhd;
+
+public sealed partial class CheckFindingTests(ITestOutputHelper output)
+{
+    public static TheoryData<string> Ids => [.. CheckCatalogueTests.AllIds()];
+
+    [Fact]
+    public void Every_id_has_an_image_that_shows_it() =>
+        Assert.Equal(CheckCatalogueTests.AllIds().Order(StringComparer.Ordinal), DamagedImages.Ids.Order(StringComparer.Ordinal));
+
+    [Theory]
+    [MemberData(nameof(Ids))]
+    public async Task Damage_is_found_and_refused_as_the_catalogue_says(string id)
+    {
+        var (severity, isRepairable, refusal) = CatalogueRow(id);
+        var resolver = DamagedImages.Make(id);
+        var path = resolver.Exists("/vm/leaf.raw") ? "/vm/leaf.raw" : DamagedImages.Path;
+        var format = path.EndsWith("raw", StringComparison.Ordinal) ? ImageFormat.Raw : (ImageFormat?)null;
+        var before = resolver.GetBytes(path);
+        var report = await CheckOperation.RunAsync(path, new ImageOpenOptions { Format = format }, resolver, TestContext.Current.CancellationToken);
+        foreach (var each in report.Findings)
+        {
+            output.WriteLine(each.ToString());
+        }
+
+        var finding = Assert.Single(report.Findings, each => each.Id == id);
+        Assert.Equal((severity, isRepairable), (finding.Severity.ToString().ToLowerInvariant(), finding.IsRepairable));
+        Assert.InRange(finding.FileOffset!.Value, 0, before.Length);
+        Assert.Equal(report.Findings.OrderBy(each => each.FileOffset), report.Findings);
+        Assert.Equal(before, resolver.GetBytes(path));
+
+        var options = new ImageOpenOptions { Format = format };
+        Assert.Equal(refusal is "always" or "checksum" or "when opened", await IsRefusedAsync(resolver, path, options));
+        Assert.Equal(refusal is "always" or "when opened", await IsRefusedAsync(resolver, path, options with { IgnoreBadChecksum = true }));
+        Assert.Equal(refusal != "no", await IsRefusedAsync(resolver, path, options with { Writable = true }));
+    }
+
+    [Fact]
+    public async Task Of_many_findings_of_one_kind_a_thousand_are_listed_and_the_rest_counted()
+    {
+        var resolver = new MemoryStorageResolver();
+        var image = new VhdCore.Testing.Independent.PlainVhdBuilder { FileName = "leaf.vhd", Size = 3000 * 512, BlockSize = 512, Dialect = VhdCore.Testing.Independent.PlainDialect.Qemu }.Build();
+        Array.Clear(image, 1536, 3000 * 4);
+        resolver.Add("/leaf.vhd", image);
+        var report = await CheckOperation.RunAsync("/leaf.vhd", new ImageOpenOptions(), resolver, TestContext.Current.CancellationToken);
+        Assert.Equal(1001, report.Findings.Count(finding => finding.Id == "VHD-BAT-IN-METADATA"));
+        Assert.Contains(report.Findings, finding => finding.Message.Contains("2000 more", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_new_image_has_no_finding_and_counts_nothing_allocated()
+    {
+        var resolver = new MemoryStorageResolver();
+        var disk = await VirtualDisk.CreateAsync("/new.vhd", new ImageCreateOptions { Format = ImageFormat.Vhd, Size = 5 << 20 }, resolver, TestContext.Current.CancellationToken);
+        await disk.DisposeAsync();
+        var report = await CheckOperation.RunAsync("/new.vhd", null, resolver, TestContext.Current.CancellationToken);
+        Assert.Empty(report.Findings);
+        Assert.Equal((3, 0), (report.TotalBlocks, report.AllocatedBlocks));
+        Assert.Equal(resolver.GetBytes("/new.vhd").Length, report.ImageEndOffset);
+    }
+
+    private static async Task<bool> IsRefusedAsync(MemoryStorageResolver resolver, string path, ImageOpenOptions options)
+    {
+        var before = resolver.GetBytes(path);
+        try
+        {
+            await (await VirtualDisk.OpenAsync(path, options, resolver, TestContext.Current.CancellationToken)).DisposeAsync();
+            return false;
+        }
+        catch (ImageException exception)
+        {
+            Assert.NotNull(exception.Path);
+            Assert.Equal(before, resolver.GetBytes(path));
+            return true;
+        }
+    }
+
+    private static (string Severity, bool IsRepairable, string Refusal) CatalogueRow(string id)
+    {
+        var row = CatalogueLine().Matches(File.ReadAllText(RepositoryFiles.PathOf("docs/check-findings.md"))).Single(match => match.Groups[1].Value == id);
+        return (row.Groups[2].Value.Split(',')[0], row.Groups[3].Value == "yes", row.Groups[4].Value.Split(',')[0]);
+    }
+
+    [GeneratedRegex(@"^\| `([A-Z0-9-]+)` \| ([^|]+) \| (yes|no) \| ([^|]+) \|", RegexOptions.Multiline)]
+    private static partial Regex CatalogueLine();
+}
