@@ -1,3 +1,4 @@
+using VhdCore.Errors;
 using VhdCore.Formats;
 using VhdCore.Layers;
 using VhdCore.Primitives;
@@ -29,7 +30,9 @@ internal static class VhdWriterOpener
         var endOfData = EndOfData(metadata, table, storage.Length, wholeBlocks: false);
         var footerOffset = await PlaceFootersAsync(storage, metadata, endOfData, cancellationToken).ConfigureAwait(false);
         var pool = new VhdSlotPool(gate);
-        AddHoles(metadata, table, storage.Length, footerOffset, pool);
+
+        // On a block device, what lies behind the data is VhdSpace's to extend into: it must not be a hole as well.
+        AddHoles(metadata, table, storage.Length, storage.Traits.IsBlockDevice ? endOfData : footerOffset, pool);
         var space = new VhdSpace(storage, table, pool, metadata.FooterBytes.ToArray(), footerOffset, endOfData);
         return new VhdWriter(new VhdWriterParts(storage, metadata, table, pool, space, options.TableCacheBytes));
     }
@@ -92,7 +95,14 @@ internal static class VhdWriterOpener
         var footerOffset = metadata.EndFooterOffset;
         if (storage.Traits.IsBlockDevice)
         {
-            footerOffset = storage.Length - VhdLayout.FooterSize;
+            footerOffset = Alignment.Down(storage.Length, VhdLayout.SectorSize) - VhdLayout.FooterSize;
+            if (footerOffset < endOfData)
+            {
+                throw new UnsupportedImageException(
+                    $"'{storage.Name}': a block or structure reaches to byte {endOfData}, over the device's last sector at byte {footerOffset}, where the footer must stand. " +
+                    "The image was made for a larger device and can only be read here: convert it into a new one.",
+                    storage.Name, footerOffset);
+            }
         }
         else if (footerOffset < 0 || footerOffset < endOfData)
         {
@@ -123,8 +133,8 @@ internal static class VhdWriterOpener
         return footerOffset;
     }
 
-    /// <summary>Places between blocks, and between the last one and the footer, that an earlier session left unused. What they hold is unknown.</summary>
-    private static void AddHoles(VhdMetadata metadata, VhdBlockTable table, long fileLength, long footerOffset, VhdSlotPool pool)
+    /// <summary>Places between blocks, and between the last one and <paramref name="end"/>, that an earlier session left unused. What they hold is unknown.</summary>
+    private static void AddHoles(VhdMetadata metadata, VhdBlockTable table, long fileLength, long end, VhdSlotPool pool)
     {
         var used = table.Entries.ToArray();
         Array.Sort(used); // unused entries are the largest number, and come last
@@ -136,14 +146,14 @@ internal static class VhdWriterOpener
             from = Math.Max(from, table.StorageOffset(entry, table.BlockSize));
         }
 
-        AddHole(from, footerOffset);
+        AddHole(from, end);
 
-        void AddHole(long start, long end)
+        void AddHole(long start, long limit)
         {
             while (count < MaxHoles)
             {
                 var data = Alignment.Up(start + table.BitmapSize, VhdLayout.DataAlignment);
-                if (data + table.BlockSize > end)
+                if (data + table.BlockSize > limit)
                 {
                     return;
                 }
