@@ -9,6 +9,21 @@ internal static class Descriptions
 {
     private const int MaxFindings = 10_000;
 
+    /// <summary>What opening refuses for its bytes, the check calls corrupt.</summary>
+    public static async Task RequireFindingAsync(string path, ImageException refusal, IStorageResolver resolver)
+    {
+        if (refusal.Kind != ImageErrorKind.Corrupt || refusal.Path != path)
+        {
+            return;
+        }
+
+        var report = await CheckOperation.RunAsync(path, resolver: resolver);
+        if (report.Findings.All(finding => finding.Severity != CheckSeverity.Corruption))
+        {
+            throw new OracleException($"The check finds nothing corrupt in what opening refuses: {refusal.Message}");
+        }
+    }
+
     public static async Task RunAsync(string path, IStorageResolver resolver)
     {
         try

@@ -16,7 +16,10 @@ public sealed class MutationFuzzTests(ITestOutputHelper output)
     {
         foreach (var fuzzCase in Corpus.Cases)
         {
-            Assert.Equal(FuzzOutcome.Compared, await JudgeAsync(fuzzCase, 0));
+            foreach (var variant in FuzzVariant.All)
+            {
+                Assert.Equal(FuzzOutcome.Compared, await Oracle.JudgeAsync(fuzzCase, variant));
+            }
         }
     }
 
@@ -44,7 +47,7 @@ public sealed class MutationFuzzTests(ITestOutputHelper output)
     {
         try
         {
-            return await Task.Run(() => Oracle.JudgeAsync(fuzzCase)).WaitAsync(Hang);
+            return await Task.Run(() => Oracle.JudgeAsync(fuzzCase, FuzzVariant.OfSeed(seed))).WaitAsync(Hang);
         }
         catch (Exception exception)
         {

@@ -9,12 +9,12 @@ internal sealed class Mutator
     private const int MaxFileLength = 1 << 20; // bytes
 
     // Offset and size in bytes.
-    private static readonly (int Offset, int Size)[] FooterFields =
+    internal static readonly (int Offset, int Size)[] FooterFields =
     [
         (0, 8), (8, 4), (12, 4), (16, 8), (24, 4), (28, 4), (32, 4), (36, 4), (40, 8), (48, 8), (56, 2), (58, 1), (59, 1), (60, 4), (64, 4), (68, 8), (84, 1), (85, 1),
     ];
 
-    private static readonly (int Offset, int Size)[] HeaderFields =
+    internal static readonly (int Offset, int Size)[] HeaderFields =
     [
         (0, 8), (8, 8), (16, 8), (24, 4), (28, 4), (32, 4), (36, 4), (40, 8), (48, 8), (56, 4), (64, 8),
         .. Enumerable.Range(0, 8).SelectMany(i => new[] { (576 + (24 * i), 4), (580 + (24 * i), 4), (584 + (24 * i), 4), (592 + (24 * i), 8) }),
@@ -93,7 +93,8 @@ internal sealed class Mutator
         }
     }
 
-    private static void Mend(byte[] file)
+    /// <summary>Makes the checksums of both footers and the header right.</summary>
+    internal static void Mend(byte[] file)
     {
         PlainWriting.MendFooter(file, file.Length - 512);
         if (IsBlockBased(file))
@@ -103,7 +104,7 @@ internal sealed class Mutator
         }
     }
 
-    private static bool IsBlockBased(byte[] file) => file.Length >= 1536 && PlainBytes.HasText(file, 512, "cxsparse");
+    internal static bool IsBlockBased(byte[] file) => file.Length >= 1536 && PlainBytes.HasText(file, 512, "cxsparse");
 
     private void ChangeFooter(string name, byte[] file)
     {

@@ -2,6 +2,7 @@ using VhdCore.Devices;
 using VhdCore.Disks;
 using VhdCore.Errors;
 using VhdCore.Formats;
+using VhdCore.Storage;
 using VhdCore.Testing;
 using VhdCore.Testing.Independent;
 
@@ -23,6 +24,27 @@ internal enum FuzzOutcome
 /// <summary>The library did with a case what it never may.</summary>
 internal sealed class OracleException(string message, Exception? inner = null) : Exception(message, inner);
 
+/// <summary>How a case is put before the library.</summary>
+/// <param name="ReadsAtOnce">The storages have everything at hand; otherwise each read is waited for.</param>
+/// <param name="IgnoresChecksums">Wrong checksums are read past.</param>
+/// <param name="IsBlockDevice">The storages cannot grow.</param>
+internal readonly record struct FuzzVariant(bool ReadsAtOnce, bool IgnoresChecksums, bool IsBlockDevice)
+{
+    /// <summary>A file, as it is usually opened.</summary>
+    public static FuzzVariant Usual { get; } = new(ReadsAtOnce: true, IgnoresChecksums: false, IsBlockDevice: false);
+
+    /// <summary>The usual variant for half of the seeds.</summary>
+    public static FuzzVariant OfSeed(int seed) => (seed & 15) switch
+    {
+        < 8 => Usual,
+        < 11 => Usual with { ReadsAtOnce = false },
+        < 14 => Usual with { IgnoresChecksums = true },
+        _ => Usual with { IsBlockDevice = true },
+    };
+
+    public static IEnumerable<FuzzVariant> All => Enumerable.Range(0, 8).Select(bits => new FuzzVariant((bits & 1) == 0, (bits & 2) != 0, (bits & 4) != 0));
+}
+
 /// <summary>
 /// Holds the library to its word on one case: only an <see cref="ImageException"/> or a <see cref="BlockStatus"/> comes out, memory stays bounded, nothing is
 /// written by a reader, and what is read is what the independent reader reads.
@@ -33,15 +55,18 @@ internal static class Oracle
     private const int MaxRuns = 200_000;
 
     /// <exception cref="OracleException">The library broke its word.</exception>
-    public static async Task<FuzzOutcome> JudgeAsync(FuzzCase fuzzCase)
+    public static async Task<FuzzOutcome> JudgeAsync(FuzzCase fuzzCase, FuzzVariant variant)
     {
-        var resolver = Resolver(fuzzCase);
+        var resolver = Resolver(fuzzCase, variant);
         var before = GC.GetTotalAllocatedBytes();
         FuzzOutcome outcome;
         try
         {
-            outcome = await ReadAsync(fuzzCase, resolver);
-            await DescribeAsync(fuzzCase, resolver);
+            outcome = await ReadAsync(fuzzCase, variant, resolver);
+            foreach (var name in fuzzCase.Files.Keys)
+            {
+                await Descriptions.RunAsync("/" + name, resolver);
+            }
         }
         catch (Exception exception) when (exception is not (ImageException or OracleException))
         {
@@ -52,16 +77,20 @@ internal static class Oracle
         RequireMemoryBound(fuzzCase, GC.GetTotalAllocatedBytes() - before);
         if (outcome == FuzzOutcome.Compared)
         {
-            await WriterOracle.JudgeAsync(fuzzCase);
+            await WriterOracle.JudgeAsync(fuzzCase, variant);
         }
 
         return outcome;
     }
 
     /// <summary>The case's files as storages.</summary>
-    public static MemoryStorageResolver Resolver(FuzzCase fuzzCase)
+    public static MemoryStorageResolver Resolver(FuzzCase fuzzCase, FuzzVariant variant)
     {
-        var resolver = new MemoryStorageResolver();
+        var resolver = new MemoryStorageResolver
+        {
+            ReadsAtOnce = variant.ReadsAtOnce,
+            Traits = variant.IsBlockDevice ? new StorageTraits { CanWrite = true, IsBlockDevice = true, ExtensionReadsZeros = false } : null,
+        };
         foreach (var (name, file) in fuzzCase.Files)
         {
             resolver.Add(name, file);
@@ -71,21 +100,32 @@ internal static class Oracle
     }
 
     /// <summary>What the independent reader may take the case for: by the footer at the end, and by its copy. Empty where it refuses both.</summary>
-    public static List<PlainChain> PlainReaders(FuzzCase fuzzCase)
+    public static List<PlainChain> PlainReaders(FuzzCase fuzzCase, bool ignoresChecksums = false)
     {
         var readers = new List<PlainChain>();
         foreach (var footer in new[] { PlainFooterRule.EndThenFront, PlainFooterRule.FrontThenFixedEnd })
         {
-            try
+            Add(PlainRules.Default with { Footer = footer });
+            if (ignoresChecksums)
             {
-                readers.Add(PlainChain.OpenBytes(fuzzCase.Leaf, fuzzCase.Files, PlainRules.Default with { Footer = footer }));
-            }
-            catch (PlainFormatException)
-            {
+                Add(PlainRules.Default with { Footer = footer, IgnoreHeaderChecksum = true });
+                Add(PlainRules.Default with { Footer = footer, IgnoreHeaderChecksum = true, IgnoreFooterChecksum = true });
             }
         }
 
         return readers;
+
+        void Add(PlainRules rules)
+        {
+            try
+            {
+                readers.Add(PlainChain.OpenBytes(fuzzCase.Leaf, fuzzCase.Files, rules));
+            }
+            catch (PlainFormatException)
+            {
+                // Nothing to compare with in this way of reading.
+            }
+        }
     }
 
     /// <summary>A sector by the independent reader, or null where it refuses it.</summary>
@@ -101,23 +141,25 @@ internal static class Oracle
         }
     }
 
-    private static async Task<FuzzOutcome> ReadAsync(FuzzCase fuzzCase, MemoryStorageResolver resolver)
+    private static async Task<FuzzOutcome> ReadAsync(FuzzCase fuzzCase, FuzzVariant variant, MemoryStorageResolver resolver)
     {
         VirtualDisk disk;
+        var options = new ImageOpenOptions { IgnoreBadChecksum = variant.IgnoresChecksums, OnWarning = _ => { } };
         try
         {
-            disk = await VirtualDisk.OpenAsync("/" + fuzzCase.Leaf, new ImageOpenOptions { OnWarning = _ => { } }, resolver);
+            disk = await VirtualDisk.OpenAsync("/" + fuzzCase.Leaf, options, resolver);
         }
         catch (ImageException exception)
         {
             RequireHelpful(exception);
+            await Descriptions.RequireFindingAsync("/" + fuzzCase.Leaf, exception, resolver);
             return FuzzOutcome.Refused;
         }
 
         await using (disk)
         {
             var runs = await MapAsync(disk);
-            var readers = PlainReaders(fuzzCase);
+            var readers = PlainReaders(fuzzCase, variant.IgnoresChecksums);
             readers.RemoveAll(reader => reader.Length != disk.Length);
             if (readers.Count == 0)
             {
@@ -270,14 +312,6 @@ internal static class Oracle
         }
 
         return null;
-    }
-
-    private static async Task DescribeAsync(FuzzCase fuzzCase, MemoryStorageResolver resolver)
-    {
-        foreach (var name in fuzzCase.Files.Keys)
-        {
-            await Descriptions.RunAsync("/" + name, resolver);
-        }
     }
 
     private static void RequireHelpful(ImageException exception)

@@ -13,6 +13,9 @@ public sealed class RegressionTests
     public async Task A_case_that_was_found_stays_mended(string name)
     {
         var fuzzCase = FuzzCase.Load(RepositoryFiles.PathOf("tests/VhdCore.Fuzz/Regressions/" + name));
-        await Task.Run(() => Oracle.JudgeAsync(fuzzCase)).WaitAsync(TimeSpan.FromSeconds(60));
+        foreach (var variant in FuzzVariant.All)
+        {
+            await Task.Run(() => Oracle.JudgeAsync(fuzzCase, variant)).WaitAsync(TimeSpan.FromSeconds(60));
+        }
     }
 }

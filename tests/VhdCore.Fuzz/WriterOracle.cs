@@ -17,7 +17,7 @@ internal static class WriterOracle
     private const long MaxGrowth = 64L << 20; // bytes; a block that the file's end cut off may be filled up
 
     /// <exception cref="OracleException">The library broke its word.</exception>
-    public static async Task JudgeAsync(FuzzCase fuzzCase)
+    public static async Task JudgeAsync(FuzzCase fuzzCase, FuzzVariant variant)
     {
         var before = Content(fuzzCase.Leaf, fuzzCase.Files);
         if (before is null)
@@ -25,7 +25,7 @@ internal static class WriterOracle
             return;
         }
 
-        var resolver = Oracle.Resolver(fuzzCase);
+        var resolver = Oracle.Resolver(fuzzCase, variant);
         if (await OpenAsync(fuzzCase, resolver) is not { } untouched)
         {
             return;
