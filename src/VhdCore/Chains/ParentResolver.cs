@@ -1,4 +1,3 @@
-using System.Text;
 using VhdCore.Errors;
 using VhdCore.Formats;
 using VhdCore.Storage;
@@ -13,9 +12,6 @@ namespace VhdCore.Chains;
 /// </remarks>
 internal sealed class ParentResolver
 {
-    private const int ParentIdOffset = 40; // bytes from the header's start
-    private const int ParentLocatorsOffset = 576; // bytes from the header's start
-
     private readonly IStorageResolver _resolver;
     private readonly ImageOpenOptions _options; // of every parent
     private readonly Action<ImageWarning>? _onWarning;
@@ -58,7 +54,7 @@ internal sealed class ParentResolver
                 child.Storage.Name, metadata.HeaderOffset);
         }
 
-        var search = new Search(child);
+        var search = new ParentSearch(child, _root);
         foreach (var candidate in Candidates(child.Storage.Name, metadata.ParentLocators, header.ParentUnicodeName))
         {
             if (await TryAsync(candidate, search, chain, cancellationToken).ConfigureAwait(false) is { } parent)
@@ -67,7 +63,7 @@ internal sealed class ParentResolver
             }
         }
 
-        throw search.Failure(_root);
+        throw search.Failure();
     }
 
     // A child that was opened through a link may name its parent from where it lies, or from where the link does.
@@ -76,10 +72,10 @@ internal sealed class ParentResolver
         var candidates = ParentNames.Candidates(childName, locators, parentUnicodeName, _resolver);
         var canonical = _resolver.Canonicalize(childName);
         return canonical == childName ? candidates
-            : candidates.Concat(ParentNames.Candidates(canonical, locators, parentUnicodeName, _resolver)).Distinct(StringComparer.Ordinal);
+            : candidates.Concat(ParentNames.Candidates(canonical, locators, parentUnicodeName, _resolver));
     }
 
-    private async ValueTask<IdentifiedImage?> TryAsync(string candidate, Search search, IReadOnlyCollection<string> chain, CancellationToken cancellationToken)
+    private async ValueTask<IdentifiedImage?> TryAsync(string candidate, ParentSearch search, IReadOnlyCollection<string> chain, CancellationToken cancellationToken)
     {
         var canonical = _resolver.Canonicalize(candidate);
         if (!search.IsFirst(canonical))
@@ -89,13 +85,13 @@ internal sealed class ParentResolver
 
         if (!IsBelowRoot(canonical))
         {
-            search.Note(candidate, $"lies outside '{_root}'");
+            search.NoteOutside(candidate);
             return null;
         }
 
         if (!_resolver.Exists(canonical))
         {
-            search.Note(candidate, "does not exist");
+            search.NoteMissing(candidate);
             return null;
         }
 
@@ -113,7 +109,7 @@ internal sealed class ParentResolver
             // A folder on the way may have become a link since it was looked at.
             if (_root is not null && _resolver.Canonicalize(canonical) != canonical)
             {
-                search.Note(candidate, "changed its place while it was opened");
+                search.NoteMoved(candidate);
             }
             else if (await IdentifyAsync(storage, search, candidate, cancellationToken).ConfigureAwait(false) is { } parent)
             {
@@ -137,7 +133,7 @@ internal sealed class ParentResolver
         return null;
     }
 
-    private async ValueTask<IdentifiedImage?> IdentifyAsync(IStorage storage, Search search, string candidate, CancellationToken cancellationToken)
+    private async ValueTask<IdentifiedImage?> IdentifyAsync(IStorage storage, ParentSearch search, string candidate, CancellationToken cancellationToken)
     {
         var expected = search.ExpectedId;
         if (expected == Guid.Empty && !(_options.IgnoreParentId && await IsVhdAsync(storage, cancellationToken).ConfigureAwait(false)))
@@ -159,7 +155,7 @@ internal sealed class ParentResolver
         }
 
         search.Child.Warnings.Add(
-            $"the parent '{storage.Name}' was taken although {DescribeId(parent.Vhd?.Footer.UniqueId)} and not {expected}: what is read may be no disk that ever was.");
+            $"the parent '{storage.Name}' was taken although {ParentSearch.DescribeId(parent.Vhd?.Footer.UniqueId)} and not {expected}: what is read may be no disk that ever was.");
         return parent;
     }
 
@@ -178,83 +174,4 @@ internal sealed class ParentResolver
     private bool IsBelowRoot(string canonical) => _root is null
         || (canonical.StartsWith(_root, StringComparison.Ordinal)
             && (Path.EndsInDirectorySeparator(_root) || (canonical.Length > _root.Length && (canonical[_root.Length] is '/' || canonical[_root.Length] == Path.DirectorySeparatorChar))));
-
-    private static string DescribeId(Guid? id) => id is { } known ? $"its identifier is {known}" : "it is no VHD";
-
-    /// <summary>What was tried, and what became of it.</summary>
-    private sealed class Search(IdentifiedImage child)
-    {
-        private readonly StringBuilder _tried = new();
-        private readonly HashSet<string> _places = new(StringComparer.Ordinal); // canonical
-        private int _existing;
-        private int _outside;
-        private bool _hasCycle;
-        private ImageException? _unusable;
-
-        public IdentifiedImage Child { get; } = child;
-
-        public Guid ExpectedId { get; } = child.Vhd!.Header!.ParentUniqueId;
-
-        /// <summary>No other name has led there yet.</summary>
-        public bool IsFirst(string canonical) => _places.Add(canonical);
-
-        public void Note(string candidate, string outcome)
-        {
-            _outside += outcome.StartsWith("lies outside", StringComparison.Ordinal) ? 1 : 0;
-            _tried.Append($"\n  '{ParentNames.Printable(candidate)}' {outcome}");
-        }
-
-        public void NoteCycle(string candidate)
-        {
-            _hasCycle = true;
-            Note(candidate, "is in the chain already");
-        }
-
-        public void NoteMismatch(string candidate, Guid? id)
-        {
-            _existing++;
-            Note(candidate, $"exists, but {DescribeId(id)}");
-        }
-
-        public void NoteUnusable(string candidate, ImageException exception)
-        {
-            _existing++;
-            _unusable ??= exception;
-            Note(candidate, $"cannot be used: {exception.Message}");
-        }
-
-        public ImageException Failure(string? root)
-        {
-            // The only file there is has a better explanation than this search.
-            if (_existing == 1 && _unusable is not null)
-            {
-                return _unusable;
-            }
-
-            var path = Child.Storage.Name;
-            var metadata = Child.Vhd!;
-            var tried = _tried.Length == 0 ? "\n  nothing: the image gives no name that could be a file's" : _tried.ToString();
-            if (_existing > 0)
-            {
-                return new ParentMismatchException(
-                    $"'{path}' was made from a parent with the identifier {ExpectedId}, and no file that its names lead to is that one. Tried:{tried}\n" +
-                    "Put the right parent beside the image. If one of these is known to be right, --ignore-parent-id takes the first.",
-                    path, metadata.HeaderOffset + ParentIdOffset, _unusable);
-            }
-
-            if (_hasCycle)
-            {
-                return new ParentMismatchException(
-                    $"'{path}' has an ancestor of itself for a parent: the chain is a circle. Tried:{tried}\nPut the parent with the identifier {ExpectedId} beside the image.",
-                    path, metadata.HeaderOffset + ParentLocatorsOffset);
-            }
-
-            return new ParentMismatchException(
-                $"'{path}' holds only what differs from a parent ({DescribeParent()}), and the parent was not found. Tried:{tried}\n" +
-                (_outside > 0 ? $"Parents may lie only below '{root}': move it there, or allow its folder." : "Put the parent beside the image, under one of these names."),
-                path, metadata.HeaderOffset + ParentLocatorsOffset);
-        }
-
-        private string DescribeParent() => ExpectedId == Guid.Empty ? "a raw file" : $"a VHD with the identifier {ExpectedId}";
-    }
 }
