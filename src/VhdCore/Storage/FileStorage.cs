@@ -18,8 +18,10 @@ namespace VhdCore.Storage;
 internal abstract class FileStorage : IStorage
 {
     private readonly Lock _lengthLock = new();
+    private readonly Lock _nameLock = new();
     private readonly FlushSequence _flushes;
     private long _length;
+    private int _isDisposed;
     private volatile string _name;
 
     /// <param name="name">As it was given, for messages.</param>
@@ -31,7 +33,7 @@ internal abstract class FileStorage : IStorage
         _name = name;
         _length = length;
         _flushes = new FlushSequence(FlushCore);
-        FullPath = Path.GetFullPath(name);
+        FullPath = MakeAbsolute(name);
         Handle = handle;
         Traits = traits with { AllocatedBytes = QueryAllocatedBytes };
     }
@@ -124,7 +126,7 @@ internal abstract class FileStorage : IStorage
 
     public ValueTask DisposeAsync()
     {
-        if (!Handle.IsClosed)
+        if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
         {
             ReleaseLocks();
             Handle.Dispose();
@@ -166,14 +168,9 @@ internal abstract class FileStorage : IStorage
 
     private BlockStatus Read(long offset, in BlockBuffers into, long start, long length, CancellationToken cancellationToken)
     {
-        if (Handle.IsClosed)
+        if (Refuse(cancellationToken) is var refusal and not BlockStatus.Ok)
         {
-            return BlockStatus.Closed;
-        }
-
-        if (cancellationToken.IsCancellationRequested)
-        {
-            return BlockStatus.Cancelled;
+            return refusal;
         }
 
         if (!IsInside(offset, length))
@@ -181,6 +178,7 @@ internal abstract class FileStorage : IStorage
             return BlockStatus.OutOfRange;
         }
 
+        CheckMemory(in into, start, length);
         try
         {
             return length == 0 ? BlockStatus.Ok : ReadCore(offset, in into, start, length);
@@ -203,6 +201,7 @@ internal abstract class FileStorage : IStorage
             return BlockStatus.OutOfRange;
         }
 
+        CheckMemory(in from, start, length);
         if (length == 0)
         {
             return BlockStatus.Ok;
@@ -232,14 +231,9 @@ internal abstract class FileStorage : IStorage
 
     protected BlockStatus Flush(CancellationToken cancellationToken = default)
     {
-        if (Handle.IsClosed)
+        if (Refuse(cancellationToken) is var refusal and not BlockStatus.Ok)
         {
-            return BlockStatus.Closed;
-        }
-
-        if (cancellationToken.IsCancellationRequested)
-        {
-            return BlockStatus.Cancelled;
+            return refusal;
         }
 
         if (!Traits.CanWrite)
@@ -337,25 +331,46 @@ internal abstract class FileStorage : IStorage
             return flushed;
         }
 
-        lock (_lengthLock)
+        lock (_nameLock)
         {
-            var newFullPath = Path.GetFullPath(newName);
-            var status = RenameCore(newFullPath, out var isRenamed);
-            if (isRenamed)
+            var newFullPath = MakeAbsolute(newName);
+            try
             {
-                _name = newName;
-                FullPath = newFullPath;
-            }
+                var status = RenameCore(newFullPath, out var isRenamed);
+                if (isRenamed)
+                {
+                    _name = newName;
+                    FullPath = newFullPath;
+                }
 
-            return status;
+                return status;
+            }
+            catch (ObjectDisposedException)
+            {
+                return BlockStatus.Closed;
+            }
         }
     }
 
+    private BlockStatus Refuse(CancellationToken cancellationToken) =>
+        Handle.IsClosed ? BlockStatus.Closed : cancellationToken.IsCancellationRequested ? BlockStatus.Cancelled : BlockStatus.Ok;
+
     private BlockStatus RefuseChange(CancellationToken cancellationToken) =>
-        Handle.IsClosed ? BlockStatus.Closed
-        : cancellationToken.IsCancellationRequested ? BlockStatus.Cancelled
+        Refuse(cancellationToken) is var refusal and not BlockStatus.Ok ? refusal
         : !Traits.CanWrite || _flushes.HasFailed ? BlockStatus.ReadOnly
         : BlockStatus.Ok;
+
+    // On Unix ".." stays, for behind a symbolic link only the kernel knows where it leads.
+    private static string MakeAbsolute(string name) =>
+        OperatingSystem.IsWindows() ? Path.GetFullPath(name) : Path.IsPathRooted(name) ? name : Path.Combine(Environment.CurrentDirectory, name);
+
+    private static void CheckMemory(in BlockBuffers memory, long start, long length)
+    {
+        if ((ulong)start > (ulong)memory.Length || (ulong)length > (ulong)(memory.Length - start))
+        {
+            throw new ArgumentOutOfRangeException(nameof(start), $"{length} bytes at {start} do not lie inside a request of {memory.Length} bytes.");
+        }
+    }
 
     private bool IsInside(long offset, long length)
     {

@@ -7,6 +7,7 @@ namespace VhdCore.Storage;
 /// <summary>
 /// A file through .NET's own positional calls, for Windows and macOS. It punches no holes, knows of none, and takes no block devices. Share
 /// modes are its locks; on Unix .NET makes them of <c>flock</c>, where a writer keeps out even readers that would go ahead.
+/// A rename is atomic, but there is no call here that makes a name durable: after a power cut the old one may be back.
 /// </summary>
 internal sealed class PortableFileStorage : FileStorage
 {

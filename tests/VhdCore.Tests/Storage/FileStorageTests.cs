@@ -140,18 +140,37 @@ public sealed class FileStorageTests : IDisposable
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
+    public async Task A_range_outside_the_request_s_memory_is_a_mistake_of_the_caller(bool usePortablePath)
+    {
+        await using var storage = FileStorage.Open(_folder["a.img"], StorageOpenOptions.ForCreating, usePortablePath);
+        await storage.SetLengthAsync(100);
+        using var buffer = new NativeBuffer(10);
+
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(async () => await storage.ReadAsync(0, buffer.Buffers, 1, 10));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(async () => await storage.WriteAsync(0, buffer.Buffers, 11, 1));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(async () => await storage.WriteAsync(0, buffer.Buffers, -1, 1));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
     public async Task In_the_steady_state_nothing_is_allocated(bool usePortablePath)
     {
         await using var storage = FileStorage.Open(_folder["a.img"], StorageOpenOptions.ForCreating, usePortablePath);
         await storage.SetLengthAsync(1 << 20);
         using var one = new NativeBuffer(4096);
         using var many = new ScatteredBuffer([.. Enumerable.Repeat(511, 100)]);
-        Rounds(storage, one.Buffers, many.Buffers, 100);
+        var allocated = long.MaxValue;
 
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        Rounds(storage, one.Buffers, many.Buffers, 1000);
+        // The runtime itself may allocate once, when it compiles a method again; the requests would in every round.
+        for (var i = 0; i < 10 && allocated > 0; i++)
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            Rounds(storage, one.Buffers, many.Buffers, 500);
+            allocated = Math.Min(allocated, GC.GetAllocatedBytesForCurrentThread() - before);
+        }
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, allocated);
 
         static void Rounds(FileStorage storage, BlockBuffers one, BlockBuffers many, int count)
         {

@@ -33,6 +33,7 @@ internal static unsafe partial class LinuxCalls
     public const int F_OFD_SETLK = 37;
 
     public const int AT_FDCWD = -100;
+    public const int AT_SYMLINK_NOFOLLOW = 0x100;
     public const int AT_EMPTY_PATH = 0x1000;
     public const uint STATX_BASIC_STATS = 0x7FF;
 
@@ -150,6 +151,8 @@ internal static unsafe partial class LinuxCalls
         public readonly bool IsRegularFile => (Mode & TypeMask) == 0x8000;
 
         public readonly bool IsBlockDevice => (Mode & TypeMask) == 0x6000;
+
+        public readonly bool IsLink => (Mode & TypeMask) == 0xA000;
 
         public readonly bool IsFolder => (Mode & TypeMask) == 0x4000;
     }

@@ -15,7 +15,7 @@ internal static class LinuxFileOpener
         // Asked first: opening a pipe, a tape or a watchdog has effects of its own.
         if (!options.CreateNew)
         {
-            RefuseOtherKinds(name, TryDescribe(name, out var about) ? about : throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options));
+            RefuseOtherKinds(name, TryDescribe(name, flags: 0, out var about) ? about : throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options));
         }
 
         var canWrite = options.Access == StorageAccess.ReadWrite;
@@ -45,7 +45,11 @@ internal static class LinuxFileOpener
     }
 
     /// <summary>Whether there is a file or block device of that name.</summary>
-    public static bool Exists(string name) => TryDescribe(name, out var about) && (about.IsRegularFile || about.IsBlockDevice);
+    public static bool Exists(string name) => TryDescribe(name, flags: 0, out var about) && (about.IsRegularFile || about.IsBlockDevice);
+
+    /// <summary>Whether a rename may put a file there: nothing is, or a file or link. A device's or pipe's name would be lost.</summary>
+    public static bool MayBeReplaced(string name) =>
+        !TryDescribe(name, LinuxCalls.AT_SYMLINK_NOFOLLOW, out var about) || about.IsRegularFile || about.IsLink;
 
     private static unsafe LinuxFileStorage FromHandle(string name, SafeFileHandle handle, StorageOpenOptions options)
     {
@@ -81,11 +85,11 @@ internal static class LinuxFileOpener
         return new LinuxFileStorage(name, handle, length, traits, about.IsRegularFile && LinuxFileSystem.IsMemory(fileSystem), nameIsDurable: !options.CreateNew);
     }
 
-    private static unsafe bool TryDescribe(string name, out LinuxCalls.StatXBuffer about)
+    private static unsafe bool TryDescribe(string name, int flags, out LinuxCalls.StatXBuffer about)
     {
         LinuxCalls.StatXBuffer buffer;
         // Safety: the kernel fills one struct statx, which outlives the call.
-        var isThere = LinuxCalls.StatX(LinuxCalls.AT_FDCWD, name, flags: 0, LinuxCalls.STATX_BASIC_STATS, &buffer) == 0;
+        var isThere = LinuxCalls.StatX(LinuxCalls.AT_FDCWD, name, flags, LinuxCalls.STATX_BASIC_STATS, &buffer) == 0;
         about = isThere ? buffer : default;
         return isThere;
     }
@@ -97,7 +101,7 @@ internal static class LinuxFileOpener
             throw new StorageException(
                 about.IsFolder
                     ? $"'{name}' is a folder, not an image. Name a file in it."
-                    : $"'{name}' is neither a file nor a block device, but a pipe, a socket or a terminal. Name a file.",
+                    : $"'{name}' is neither a file nor a block device, but perhaps a pipe, a socket or a terminal. Name a file.",
                 name);
         }
     }

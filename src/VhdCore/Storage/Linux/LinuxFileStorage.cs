@@ -92,12 +92,12 @@ internal sealed class LinuxFileStorage : FileStorage
     {
         if ((flags & WriteFlags.Fua) == 0)
         {
-            return LinuxErrors.ToStatus(WriteAll(offset, in from, start, length, throughCache: false));
+            return LinuxErrors.ToStatus(WriteAll(offset, in from, start, length, durably: false));
         }
 
         if (_canWriteThrough)
         {
-            var errno = WriteAll(offset, in from, start, length, throughCache: true);
+            var errno = WriteAll(offset, in from, start, length, durably: true);
             if (errno == 0)
             {
                 return BlockStatus.Ok;
@@ -110,7 +110,7 @@ internal sealed class LinuxFileStorage : FileStorage
             else if (LinuxErrors.ToStatus(errno) == BlockStatus.NoSpace)
             {
                 // Full on writing, which harms nothing, or on syncing, when earlier bytes may be lost as well? Only the first fails again without a sync.
-                errno = WriteAll(offset, in from, start, length, throughCache: false);
+                errno = WriteAll(offset, in from, start, length, durably: false);
                 return errno == 0 ? Fail() : LinuxErrors.ToStatus(errno);
             }
             else
@@ -119,7 +119,7 @@ internal sealed class LinuxFileStorage : FileStorage
             }
         }
 
-        var status = LinuxErrors.ToStatus(WriteAll(offset, in from, start, length, throughCache: false));
+        var status = LinuxErrors.ToStatus(WriteAll(offset, in from, start, length, durably: false));
         return status == BlockStatus.Ok ? Flush() : status;
     }
 
@@ -184,6 +184,12 @@ internal sealed class LinuxFileStorage : FileStorage
 
     protected override BlockStatus RenameCore(string newFullPath, out bool isRenamed)
     {
+        isRenamed = false;
+        if (!LinuxFileOpener.MayBeReplaced(newFullPath))
+        {
+            return BlockStatus.Unsupported;
+        }
+
         isRenamed = LinuxCalls.Rename(FullPath, newFullPath) == 0;
         if (!isRenamed)
         {
@@ -243,14 +249,14 @@ internal sealed class LinuxFileStorage : FileStorage
 
     /// <returns>0, or errno; some of the bytes may then have been written.</returns>
     [SkipLocalsInit]
-    private unsafe int WriteAll(long offset, in BlockBuffers from, long start, long length, bool throughCache)
+    private unsafe int WriteAll(long offset, in BlockBuffers from, long start, long length, bool durably)
     {
         // Safety: the runs lie inside the request's memory, which the caller keeps until this returns.
         var runs = stackalloc IoVec[MaxRuns];
         while (length > 0)
         {
             var (count, _) = from.Describe(start, Math.Min(length, LinuxCalls.MaxTransfer), new Span<IoVec>(runs, MaxRuns));
-            var moved = throughCache ? WriteThrough(runs, count, offset)
+            var moved = durably ? WriteThrough(runs, count, offset)
                 : count == 1 ? LinuxCalls.PWrite(Handle, runs->Address, runs->Length, offset)
                 : LinuxCalls.PWriteV(Handle, runs, count, offset);
             if (moved > 0)

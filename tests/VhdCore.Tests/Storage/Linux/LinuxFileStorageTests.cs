@@ -74,6 +74,54 @@ public sealed class LinuxFileStorageTests : IDisposable
     }
 
     [Fact]
+    public async Task A_rename_does_not_replace_a_pipe_and_does_replace_a_link()
+    {
+        Tools.Run("mkfifo", _folder["pipe"]).EnsureSuccess();
+        await File.WriteAllTextAsync(_folder["target"], "target");
+        File.CreateSymbolicLink(_folder["link"], "target");
+        await using var storage = FileStorage.Open(_folder["a.img"], StorageOpenOptions.ForCreating);
+
+        Assert.Equal(BlockStatus.Unsupported, await storage.RenameAsync(_folder["pipe"]));
+        Assert.Equal(_folder["a.img"], storage.Name);
+        Assert.Equal(BlockStatus.Ok, await storage.RenameAsync(_folder["link"]));
+
+        Assert.Null(new FileInfo(_folder["link"]).LinkTarget);
+        Assert.Equal("target", await File.ReadAllTextAsync(_folder["target"]));
+    }
+
+    [Fact]
+    public async Task A_name_with_two_dots_behind_a_link_is_the_kernel_s_to_resolve()
+    {
+        Directory.CreateDirectory(_folder["deep/er"]);
+        Directory.CreateSymbolicLink(_folder["link"], "deep/er");
+        await File.WriteAllTextAsync(_folder["a.img"], "another file, where the name seems to lead");
+        await using var storage = FileStorage.Open(_folder["link/../a.img"], StorageOpenOptions.ForCreating);
+        Assert.Equal(BlockStatus.Ok, await storage.FlushAsync());
+
+        Assert.Equal(BlockStatus.Ok, await storage.RenameAsync(_folder["link/../b.img"]));
+
+        Assert.True(File.Exists(_folder["a.img"]));
+        Assert.True(File.Exists(_folder["deep/b.img"]));
+        Assert.False(File.Exists(_folder["deep/a.img"]));
+    }
+
+    [Fact]
+    public void A_read_only_file_system_is_named_as_the_reason()
+    {
+        using var mount = TemporaryMount.Tmpfs(_folder["memory"], sizeMiB: 1);
+        var path = Path.Combine(mount.Path, "a.img");
+        File.WriteAllText(path, "");
+        Tools.Run("mount", "-o", "remount,ro", mount.Path).EnsureSuccess();
+
+        foreach (var (name, options) in new[] { (path, StorageOpenOptions.ForWriting), (path + "2", StorageOpenOptions.ForCreating) })
+        {
+            var error = Assert.Throws<StorageException>(() => FileStorage.Open(name, options));
+            Assert.Contains("read-only file system", error.Message, StringComparison.Ordinal);
+            Assert.Equal(BlockStatus.ReadOnly, error.Status);
+        }
+    }
+
+    [Fact]
     public async Task On_a_file_system_in_memory_everything_is_at_hand()
     {
         using var mount = TemporaryMount.Tmpfs(_folder["memory"], sizeMiB: 4);
