@@ -7,7 +7,7 @@ namespace VhdCore.Simulation;
 /// <summary>A simulation that never fails proves nothing: with each rule of the write protocol left out, it must.</summary>
 public class SabotageTests(ITestOutputHelper output)
 {
-    private const long UsualCuts = 20_000;
+    private const long UsualCuts = 40_000;
 
     public static TheoryData<string> Rules => [.. Enum.GetNames<SabotagePoint>().Where(name => name != nameof(SabotagePoint.None))];
 

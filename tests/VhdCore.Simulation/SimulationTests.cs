@@ -3,7 +3,7 @@ namespace VhdCore.Simulation;
 /// <summary>The durability contract, held against cuts of the power at every step. VHDKIT_SIMULATION_CUTS raises the number, VHDKIT_SEED replays one run.</summary>
 public class SimulationTests(ITestOutputHelper output)
 {
-    private const long DefaultCuts = 20_000;
+    private const long DefaultCuts = 40_000;
 
     [Fact]
     public void Whatever_a_power_cut_leaves_opens_and_holds_everything_flushed()

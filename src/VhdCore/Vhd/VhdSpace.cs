@@ -58,7 +58,7 @@ internal sealed class VhdSpace : IDisposable
         await _mutex.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            var reusable = new List<uint>();
+            List<uint> reusable;
             lock (_table.Lock)
             {
                 if (_pool.AvailableCount > 0)
@@ -66,10 +66,7 @@ internal sealed class VhdSpace : IDisposable
                     return BlockStatus.Ok; // made while this one waited
                 }
 
-                while (reusable.Count < MaxReformatted && _pool.TryTakeUnformatted(out var entry))
-                {
-                    reusable.Add(entry);
-                }
+                reusable = TakeUnformatted(MaxReformatted);
             }
 
             if (reusable.Count > 0)
@@ -98,13 +95,20 @@ internal sealed class VhdSpace : IDisposable
         try
         {
             int wanted;
+            List<uint> reusable;
             lock (_table.Lock)
             {
                 wanted = Math.Min(_pool.TakenCount, MaxPrepared) - _pool.AvailableCount;
                 _pool.ResetTaken();
+                reusable = TakeUnformatted(wanted);
             }
 
-            if (wanted > 0)
+            // Not a new place while there are old ones, or a disk that is trimmed and written for ever would grow for ever.
+            if (reusable.Count > 0)
+            {
+                await FormatAllAsync(reusable, isKnownZero: Sabotage.Is(SabotagePoint.ZeroReusedSpace)).ConfigureAwait(false);
+            }
+            else if (wanted > 0)
             {
                 await ExtendAsync(wanted).ConfigureAwait(false);
             }
@@ -161,6 +165,18 @@ internal sealed class VhdSpace : IDisposable
     }
 
     public void Dispose() => _mutex.Dispose();
+
+    /// <summary>Places to format, at most so many. The caller has the table's lock.</summary>
+    private List<uint> TakeUnformatted(int count)
+    {
+        var entries = new List<uint>();
+        while (entries.Count < Math.Min(count, MaxReformatted) && _pool.TryTakeUnformatted(out var entry))
+        {
+            entries.Add(entry);
+        }
+
+        return entries;
+    }
 
     private async ValueTask<BlockStatus> ExtendAsync(int slotCount)
     {

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace VhdCore.Testing.Crash;
 
 /// <summary>
@@ -12,7 +14,7 @@ public sealed class StepScheduler(int seed)
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly Lock _gate = new();
-    private readonly List<Turn> _waiting = [];
+    private readonly List<Waiter> _waiting = [];
     private readonly Random _random = new(seed);
 
     /// <summary>
@@ -21,22 +23,14 @@ public sealed class StepScheduler(int seed)
     /// </summary>
     public int FlowCount { get; set; }
 
-    /// <summary>Completes when this operation's turn has come.</summary>
-    public Task TurnAsync()
-    {
-        lock (_gate)
-        {
-            var turn = new Turn(new TaskCompletionSource(), IsSlow: _random.Next(SlowChance) == 0);
-            _waiting.Add(turn);
-            return turn.Source.Task; // continues on the thread of Step
-        }
-    }
+    /// <summary>Await it to go on when this operation's turn has come, on the thread that picks.</summary>
+    public Turn TurnAsync() => new(this);
 
     /// <summary>Lets one waiting operation happen.</summary>
     /// <returns>False when none waits.</returns>
     public bool Step()
     {
-        Turn turn;
+        Waiter waiter;
         lock (_gate)
         {
             if (_waiting.Count == 0)
@@ -50,11 +44,11 @@ public sealed class StepScheduler(int seed)
                 index = _random.Next(_waiting.Count);
             }
 
-            turn = _waiting[index];
+            waiter = _waiting[index];
             _waiting.RemoveAt(index);
         }
 
-        turn.Source.SetResult();
+        waiter.GoOn();
         return true;
     }
 
@@ -114,5 +108,34 @@ public sealed class StepScheduler(int seed)
         }
     }
 
-    private readonly record struct Turn(TaskCompletionSource Source, bool IsSlow);
+    private void Add(Action goOn)
+    {
+        lock (_gate)
+        {
+            _waiting.Add(new Waiter(goOn, IsSlow: _random.Next(SlowChance) == 0));
+        }
+    }
+
+    /// <summary>An awaitable that is never complete when it is awaited.</summary>
+    public readonly struct Turn(StepScheduler scheduler) : ICriticalNotifyCompletion
+    {
+        /// <summary>Never: the turn has to come.</summary>
+        public bool IsCompleted => false;
+
+        /// <summary>For the compiler.</summary>
+        public Turn GetAwaiter() => this;
+
+        /// <summary>For the compiler.</summary>
+        public void GetResult()
+        {
+        }
+
+        /// <inheritdoc/>
+        public void OnCompleted(Action continuation) => scheduler.Add(continuation);
+
+        /// <inheritdoc/>
+        public void UnsafeOnCompleted(Action continuation) => scheduler.Add(continuation);
+    }
+
+    private readonly record struct Waiter(Action GoOn, bool IsSlow);
 }
