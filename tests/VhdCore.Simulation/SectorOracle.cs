@@ -11,6 +11,7 @@ internal sealed class SectorOracle
     private static readonly byte[] Zeros = new byte[SectorSize];
 
     private readonly List<Value>[] _sectors; // what a cut may leave
+    private readonly List<Watch> _watches = [];
     private long _clock;
 
     public SectorOracle(ReadOnlySpan<byte> content)
@@ -101,9 +102,16 @@ internal sealed class SectorOracle
         }
     }
 
-    /// <summary>All that a read which begins now may see, unless something is written meanwhile.</summary>
-    public IReadOnlyList<byte[]>[] Possible(int firstSector, int count) =>
-        [.. Enumerable.Range(firstSector, count).Select(sector => _sectors[sector].Select(value => value.Bytes).ToArray())];
+    /// <summary>A read begins that others may write under.</summary>
+    public Watch BeginRead(int firstSector, int count)
+    {
+        var watch = new Watch(firstSector, [.. Enumerable.Range(firstSector, count).Select(sector => _sectors[sector].Select(value => value.Bytes).ToList())]);
+        _watches.Add(watch);
+        return watch;
+    }
+
+    /// <summary>The read has ended; its watch knows all that it may have seen.</summary>
+    public void EndRead(Watch watch) => _watches.Remove(watch);
 
     public long Now() => ++_clock;
 
@@ -181,6 +189,10 @@ internal sealed class SectorOracle
         var value = new Value(bytes, operation.Begin) { IsHint = isHint };
         operation.Values.Add((sector, value));
         _sectors[sector].Add(value);
+        foreach (var watch in _watches)
+        {
+            watch.Add(sector, bytes);
+        }
     }
 
     /// <summary>One write, zero or trim.</summary>
@@ -195,6 +207,31 @@ internal sealed class SectorOracle
         public long End { get; set; } = long.MaxValue;
 
         public List<(int Sector, Value Value)> Values { get; } = [];
+    }
+
+    /// <summary>What a read may see: all that its sectors may hold at its beginning, and all that is written to them until its end.</summary>
+    internal sealed class Watch(int firstSector, List<byte[]>[] values)
+    {
+        public void Add(int sector, byte[] bytes)
+        {
+            if (sector >= firstSector && sector < firstSector + values.Length)
+            {
+                values[sector - firstSector].Add(bytes);
+            }
+        }
+
+        public bool IsVisible(int sector, ReadOnlySpan<byte> bytes)
+        {
+            foreach (var value in values[sector - firstSector])
+            {
+                if (bytes.SequenceEqual(value))
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
     }
 
     /// <summary>What one sector held, holds, or may hold.</summary>
