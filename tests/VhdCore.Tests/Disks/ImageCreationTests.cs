@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using VhdCore.Disks;
 using VhdCore.Errors;
 using VhdCore.Formats;
@@ -206,6 +207,19 @@ public sealed class ImageCreationTests
         resolver.Add("/dev/sdx", new byte[Size]);
         await Assert.ThrowsAsync<UnsupportedImageException>(async () => await CreateAsync(resolver, "/dev/sdx", Fixed()));
         Assert.Equal(["/dev/sdx"], resolver.Names);
+    }
+
+    [Fact]
+    public async Task A_pipe_socket_or_device_is_not_replaced()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "What has a name besides files is told apart by Linux here.");
+        using var folder = new TempFolder();
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(folder["taken"]));
+        var exception = await Assert.ThrowsAsync<StorageException>(async () => await CreateAsync(new FileStorageResolver(), folder["taken"], Fixed()));
+        Assert.Equal(BlockStatus.Unsupported, exception.Status);
+        Assert.Equal([folder["taken"]], Directory.GetFileSystemEntries(folder.Path));
+        Assert.False(new FileStorageResolver().Exists(folder["taken"]), "It is no file, as before.");
     }
 
     [Fact]
