@@ -88,7 +88,7 @@ print_skips() {
 }
 
 # The peers: program, package. What is there already is left alone.
-peers="qemu-img:qemu-utils qemu-io:qemu-utils vhdimount:libvhdi-utils fusermount:fuse strace:strace"
+peers="qemu-img:qemu-utils qemu-io:qemu-utils vhdimount:libvhdi-utils fusermount:fuse3"
 
 install_peers() {
     local missing="" peer as_root=""
@@ -118,10 +118,6 @@ install_peers() {
     local log="$reports/apt.log" package
     $as_root apt-get update >"$log" 2>&1 </dev/null || echo "apt-get update failed; trying with the lists there are."
     for package in $missing; do
-        # fuse3 brings fusermount too, and must not be removed for the older package's sake.
-        if [ "$package" = fuse ] && command -v fusermount3 >/dev/null; then
-            continue
-        fi
         $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-remove --no-install-recommends "$package" >>"$log" 2>&1 </dev/null \
             || echo "apt-get could not install $package (see $log). Tests that need it skip."
     done

@@ -69,7 +69,12 @@ public class VhdWriterTests
         {
             parent = new PlainVhdBuilder
             {
-                FileName = $"d{depth}.vhd", Size = Size, BlockSize = 4096 << random.Next(3), Dialect = dialect, Id = (byte)depth, Parent = parent,
+                FileName = $"d{depth}.vhd",
+                Size = Size,
+                BlockSize = 4096 << random.Next(3),
+                Dialect = dialect,
+                Id = (byte)depth,
+                Parent = parent,
             };
             for (var i = 0; i < 6; i++)
             {
