@@ -51,9 +51,6 @@ internal static class LinuxFileOpener
     public static bool MayBeReplaced(string name) =>
         !TryDescribe(name, LinuxCalls.AT_SYMLINK_NOFOLLOW, out var about) || about.IsRegularFile || about.IsLink;
 
-    /// <summary>Whether a file may take the name: nothing has it, or another file. A device, socket or pipe is nobody's to replace, though root could.</summary>
-    public static bool MayBeReplaced(string name) => !TryDescribe(name, out var about) || about.IsRegularFile;
-
     private static unsafe LinuxFileStorage FromHandle(string name, SafeFileHandle handle, StorageOpenOptions options)
     {
         LinuxCalls.StatXBuffer about;
