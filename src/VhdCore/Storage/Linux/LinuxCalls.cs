@@ -33,7 +33,6 @@ internal static unsafe partial class LinuxCalls
     public const int F_OFD_SETLK = 37;
 
     public const int AT_FDCWD = -100;
-    public const int AT_SYMLINK_NOFOLLOW = 0x100;
     public const int AT_EMPTY_PATH = 0x1000;
     public const uint STATX_BASIC_STATS = 0x7FF;
 
@@ -134,6 +133,9 @@ internal static unsafe partial class LinuxCalls
         [FieldOffset(28)]
         public ushort Mode;
 
+        [FieldOffset(32)]
+        public ulong Inode;
+
         /// <summary>Bytes.</summary>
         [FieldOffset(40)]
         public ulong Size;
@@ -152,9 +154,9 @@ internal static unsafe partial class LinuxCalls
 
         public readonly bool IsBlockDevice => (Mode & TypeMask) == 0x6000;
 
-        public readonly bool IsLink => (Mode & TypeMask) == 0xA000;
-
         public readonly bool IsFolder => (Mode & TypeMask) == 0x4000;
+
+        public readonly bool IsSameFile(in StatXBuffer other) => Inode == other.Inode && DeviceMajor == other.DeviceMajor && DeviceMinor == other.DeviceMinor;
     }
 
     /// <summary><c>struct statfs</c>, of which only the kind of file system is read.</summary>

@@ -7,19 +7,58 @@ namespace VhdCore.Storage.Linux;
 /// <summary>From a name to a file or block device that may be used, or to the reason why not.</summary>
 internal static class LinuxFileOpener
 {
+    private const int MaxAttempts = 16; // at a name that is replaced again and again
+
     /// <summary>Opens or creates, and locks.</summary>
     /// <exception cref="StorageException">It cannot be opened; the message says why.</exception>
     /// <exception cref="ImageInUseException">A lock excludes this use.</exception>
     public static LinuxFileStorage Open(string name, StorageOpenOptions options)
     {
-        // Asked first: opening a pipe, a tape or a watchdog has effects of its own.
-        if (!options.CreateNew)
+        for (var attempt = 1; ; attempt++)
         {
-            RefuseOtherKinds(name, TryDescribe(name, flags: 0, out var about) ? about : throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options));
-        }
+            // Asked first: opening a pipe, a tape or a watchdog has effects of its own.
+            if (!options.CreateNew)
+            {
+                RefuseOtherKinds(name, TryDescribe(name, out var named) ? named : throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options));
+            }
 
-        var canWrite = options.Access == StorageAccess.ReadWrite;
-        var flags = (canWrite ? LinuxCalls.O_RDWR : LinuxCalls.O_RDONLY) | LinuxCalls.O_CLOEXEC | LinuxCalls.O_NOCTTY | LinuxCalls.O_NONBLOCK
+            var handle = OpenHandle(name, options);
+            try
+            {
+                var about = DescribeHandle(name, handle, options);
+                RefuseOtherKinds(name, about);
+                _ = LinuxCalls.FCntl(handle, LinuxCalls.F_SETFL, 0); // O_NONBLOCK was for the opening only
+                if (options.Sharing == StorageSharing.Default)
+                {
+                    LinuxImageLock.Acquire(handle, name, options.Access);
+                }
+
+                // Another file may have been renamed over this one before the lock was taken; then the lock is on a file without a name.
+                if (attempt == MaxAttempts || options.CreateNew || (TryDescribe(name, out var current) && current.IsSameFile(about)))
+                {
+                    return FromHandle(name, handle, about, options);
+                }
+            }
+            catch
+            {
+                handle.Dispose();
+                throw;
+            }
+
+            handle.Dispose();
+        }
+    }
+
+    /// <summary>Whether there is a file or block device of that name.</summary>
+    public static bool Exists(string name) => TryDescribe(name, out var about) && (about.IsRegularFile || about.IsBlockDevice);
+
+    /// <summary>Whether a file may take the name: nothing has it, or another file or a link to one. A device, socket or pipe is nobody's to replace, though root could.</summary>
+    public static bool MayBeReplaced(string name) => !TryDescribe(name, out var about) || about.IsRegularFile;
+
+    private static SafeFileHandle OpenHandle(string name, StorageOpenOptions options)
+    {
+        var flags = (options.Access == StorageAccess.ReadWrite ? LinuxCalls.O_RDWR : LinuxCalls.O_RDONLY)
+            | LinuxCalls.O_CLOEXEC | LinuxCalls.O_NOCTTY | LinuxCalls.O_NONBLOCK
             | (options.CreateNew ? LinuxCalls.O_CREAT | LinuxCalls.O_EXCL : 0);
         int descriptor;
         do
@@ -27,46 +66,20 @@ internal static class LinuxFileOpener
             descriptor = LinuxCalls.Open(name, flags, mode: 0x1B6); // 0666, less the umask
         }
         while (descriptor < 0 && Marshal.GetLastPInvokeError() == LinuxErrors.EINTR);
-        if (descriptor < 0)
-        {
-            throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options);
-        }
-
-        var handle = new SafeFileHandle(descriptor, ownsHandle: true);
-        try
-        {
-            return FromHandle(name, handle, options);
-        }
-        catch
-        {
-            handle.Dispose();
-            throw;
-        }
+        return descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true) : throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options);
     }
 
-    /// <summary>Whether there is a file or block device of that name.</summary>
-    public static bool Exists(string name) => TryDescribe(name, flags: 0, out var about) && (about.IsRegularFile || about.IsBlockDevice);
-
-    /// <summary>Whether a rename may put a file there: nothing is, or a file or link. A device's or pipe's name would be lost.</summary>
-    public static bool MayBeReplaced(string name) =>
-        !TryDescribe(name, LinuxCalls.AT_SYMLINK_NOFOLLOW, out var about) || about.IsRegularFile || about.IsLink;
-
-    private static unsafe LinuxFileStorage FromHandle(string name, SafeFileHandle handle, StorageOpenOptions options)
+    private static unsafe LinuxCalls.StatXBuffer DescribeHandle(string name, SafeFileHandle handle, StorageOpenOptions options)
     {
         LinuxCalls.StatXBuffer about;
         // Safety: the kernel fills one struct statx, which outlives the call.
-        if (LinuxCalls.StatX(handle, "", LinuxCalls.AT_EMPTY_PATH, LinuxCalls.STATX_BASIC_STATS, &about) != 0)
-        {
-            throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options);
-        }
+        return LinuxCalls.StatX(handle, "", LinuxCalls.AT_EMPTY_PATH, LinuxCalls.STATX_BASIC_STATS, &about) == 0
+            ? about
+            : throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options);
+    }
 
-        RefuseOtherKinds(name, about);
-        _ = LinuxCalls.FCntl(handle, LinuxCalls.F_SETFL, 0); // O_NONBLOCK was for the opening only
-        if (options.Sharing == StorageSharing.Default)
-        {
-            LinuxImageLock.Acquire(handle, name, options.Access);
-        }
-
+    private static LinuxFileStorage FromHandle(string name, SafeFileHandle handle, in LinuxCalls.StatXBuffer about, StorageOpenOptions options)
+    {
         // After the lock: nobody changes it any more.
         var length = LinuxCalls.LSeek(handle, 0, LinuxCalls.SEEK_END);
         if (length < 0)
@@ -85,11 +98,11 @@ internal static class LinuxFileOpener
         return new LinuxFileStorage(name, handle, length, traits, about.IsRegularFile && LinuxFileSystem.IsMemory(fileSystem), nameIsDurable: !options.CreateNew);
     }
 
-    private static unsafe bool TryDescribe(string name, int flags, out LinuxCalls.StatXBuffer about)
+    private static unsafe bool TryDescribe(string name, out LinuxCalls.StatXBuffer about)
     {
         LinuxCalls.StatXBuffer buffer;
         // Safety: the kernel fills one struct statx, which outlives the call.
-        var isThere = LinuxCalls.StatX(LinuxCalls.AT_FDCWD, name, flags, LinuxCalls.STATX_BASIC_STATS, &buffer) == 0;
+        var isThere = LinuxCalls.StatX(LinuxCalls.AT_FDCWD, name, flags: 0, LinuxCalls.STATX_BASIC_STATS, &buffer) == 0;
         about = isThere ? buffer : default;
         return isThere;
     }

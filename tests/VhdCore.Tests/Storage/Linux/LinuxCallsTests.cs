@@ -19,6 +19,7 @@ public sealed class LinuxCallsTests
         Assert.Equal(24, Offset<LinuxCalls.Flock>(nameof(LinuxCalls.Flock.ProcessId)));
         Assert.Equal(256, Unsafe.SizeOf<LinuxCalls.StatXBuffer>());
         Assert.Equal(28, Offset<LinuxCalls.StatXBuffer>(nameof(LinuxCalls.StatXBuffer.Mode)));
+        Assert.Equal(32, Offset<LinuxCalls.StatXBuffer>(nameof(LinuxCalls.StatXBuffer.Inode)));
         Assert.Equal(40, Offset<LinuxCalls.StatXBuffer>(nameof(LinuxCalls.StatXBuffer.Size)));
         Assert.Equal(48, Offset<LinuxCalls.StatXBuffer>(nameof(LinuxCalls.StatXBuffer.Blocks)));
         Assert.Equal(136, Offset<LinuxCalls.StatXBuffer>(nameof(LinuxCalls.StatXBuffer.DeviceMajor)));

@@ -74,6 +74,42 @@ public sealed class LinuxFileStorageTests : IDisposable
     }
 
     [Fact]
+    public async Task Whoever_has_the_lock_has_the_file_of_that_name_although_others_replace_it()
+    {
+        const int Rounds = 20;
+        await File.WriteAllBytesAsync(_folder["counter"], [0, 0]);
+
+        await Task.WhenAll(Enumerable.Range(0, 3).Select(worker => Task.Run(async () =>
+        {
+            for (var done = 0; done < Rounds;)
+            {
+                done += await ReplaceByNextAsync(_folder["counter"], _folder["next" + worker]) ? 1 : 0;
+            }
+        })));
+
+        var count = await File.ReadAllBytesAsync(_folder["counter"]);
+        Assert.Equal(3 * Rounds, count[0] + (count[1] << 8));
+
+        static async Task<bool> ReplaceByNextAsync(string name, string temporary)
+        {
+            try
+            {
+                await using var old = FileStorage.Open(name, StorageOpenOptions.ForWriting);
+                var count = await old.ReadBytesAsync(0, 2);
+                await using var next = FileStorage.Open(temporary, StorageOpenOptions.ForCreating);
+                await next.WriteBytesAsync(0, count[0] == 255 ? [0, (byte)(count[1] + 1)] : [(byte)(count[0] + 1), count[1]]);
+                Assert.Equal(BlockStatus.Ok, await next.RenameAsync(name));
+                return true;
+            }
+            catch (ImageInUseException)
+            {
+                await Task.Delay(1);
+                return false;
+            }
+        }
+    }
+
+    [Fact]
     public async Task A_rename_does_not_replace_a_pipe_and_does_replace_a_link()
     {
         Tools.Run("mkfifo", _folder["pipe"]).EnsureSuccess();
