@@ -10,12 +10,13 @@ internal sealed class CliSession : IDisposable
     private readonly Lock _errorLock = new();
     private readonly Lazy<Stream> _input;
     private readonly Lazy<Stream> _output;
+    private readonly Lazy<TextWriter> _error;
 
-    public CliSession(Func<Stream> input, Func<Stream> output, TextWriter error)
+    public CliSession(Func<Stream> input, Func<Stream> output, Func<TextWriter> error)
     {
         _input = new Lazy<Stream>(input);
         _output = new Lazy<Stream>(output);
-        Error = error;
+        _error = new Lazy<TextWriter>(error);
     }
 
     /// <summary>Standard input, opened when first asked for.</summary>
@@ -24,11 +25,14 @@ internal sealed class CliSession : IDisposable
     /// <summary>Standard output, opened when first asked for.</summary>
     public Stream Output => _output.Value;
 
-    /// <summary>Standard error.</summary>
-    public TextWriter Error { get; }
+    /// <summary>Standard error, opened when first asked for.</summary>
+    public TextWriter Error => _error.Value;
 
-    /// <summary>Standard error is a terminal.</summary>
-    public bool ErrorIsTerminal { get; init; }
+    /// <summary>Whether standard error is a terminal.</summary>
+    public Func<bool> ErrorIsTerminal { get; init; } = static () => false;
+
+    /// <summary>Makes the signals that end a process cancel the run instead, so that it can clean up.</summary>
+    public Action CatchSignals { get; init; } = static () => { };
 
     /// <summary>Where names become storages.</summary>
     public IStorageResolver Resolver { get; init; } = new FileStorageResolver();
@@ -41,14 +45,6 @@ internal sealed class CliSession : IDisposable
 
     /// <summary>Errors are shown as JSON.</summary>
     public bool JsonErrors { get; set; }
-
-    public static CliSession OfProcess() => new(
-        Console.OpenStandardInput,
-        Console.OpenStandardOutput,
-        new StreamWriter(Console.OpenStandardError(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), bufferSize: 256) { AutoFlush = true })
-    {
-        ErrorIsTerminal = !Console.IsErrorRedirected,
-    };
 
     /// <summary>Writes text to standard output.</summary>
     public void Write(string text)
@@ -81,5 +77,11 @@ internal sealed class CliSession : IDisposable
         }
     }
 
-    public void Dispose() => Error.Flush();
+    public void Dispose()
+    {
+        if (_error.IsValueCreated)
+        {
+            Error.Flush();
+        }
+    }
 }

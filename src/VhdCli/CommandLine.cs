@@ -18,6 +18,7 @@ internal static class CommandLine
         ("create", static () => new CreateCommand()),
         ("convert", static () => new ConvertCommand()),
         ("map", static () => new MapCommand()),
+        ("check", static () => new CheckCommand()),
         ("compare", static () => new CompareCommand()),
         ("measure", static () => new MeasureCommand()),
         ("read", static () => new ReadCommand()),
@@ -29,7 +30,7 @@ internal static class CommandLine
     /// <returns>The exit code.</returns>
     public static async Task<int> RunAsync(IReadOnlyList<string> args, CliSession session, CancellationToken cancellationToken)
     {
-        if (args is ["--version" or "-V"])
+        if (args.Count == 1 && args[0] is "--version" or "-V")
         {
             session.Write($"vhdkit {Version()}\n");
             return ExitCode.Ok;
@@ -46,7 +47,7 @@ internal static class CommandLine
 
         if (parsed.Errors.Count > 0 || verb is null)
         {
-            var messages = verb is null && args is [{ } unknown, ..] && !unknown.StartsWith('-')
+            var messages = verb is null && args.Count > 0 && args[0] is var unknown && !unknown.StartsWith('-')
                 ? [$"Command not found: {unknown}"]
                 : parsed.Errors.Select(error => error.Message).DefaultIfEmpty("a verb is missing");
             return Misused(session, root, verb, messages);
@@ -54,6 +55,11 @@ internal static class CommandLine
 
         session.IsVerbose = parsed.GetValue(verb.Verbose);
         session.JsonErrors = verb.WantsJson(parsed);
+        if (verb.Writes)
+        {
+            session.CatchSignals();
+        }
+
         try
         {
             return await verb.RunAsync(parsed, session, cancellationToken);

@@ -1,30 +1,63 @@
 using System.Runtime.InteropServices;
+using System.Text;
+using VhdCli.Output;
 
 namespace VhdCli;
 
 /// <summary>Where the process begins: its streams, and the signals that end it.</summary>
 internal static class Program
 {
-    private static async Task<int> Main(string[] args)
+    private static int Main(string[] args)
     {
-        using var cancel = new CancellationTokenSource();
-        var signalled = 0;
-
-        void Stop(PosixSignalContext context)
+        using var signals = new Signals();
+        using var session = new CliSession(
+            Console.OpenStandardInput,
+            StandardStream.OpenOutput,
+            static () => new StreamWriter(StandardStream.OpenError(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), bufferSize: 256) { AutoFlush = true })
         {
-            context.Cancel = true; // the verb cleans up and ends by itself
-            if (Interlocked.CompareExchange(ref signalled, (int)context.Signal, 0) == 0)
+            ErrorIsTerminal = static () => StandardStream.ErrorIsTerminal,
+            CatchSignals = signals.Catch,
+        };
+
+        // A list rather than the array: the parser goes through it by its interface, which lists have ready.
+        var exitCode = CommandLine.RunAsync(new List<string>(args), session, signals.Token).GetAwaiter().GetResult();
+        return exitCode == ExitCode.Interrupted ? ExitCode.OfSignal(signals.First) : exitCode;
+    }
+
+    /// <summary>The signals that ask a process to end.</summary>
+    private sealed class Signals : IDisposable
+    {
+        private readonly CancellationTokenSource _cancel = new();
+        private readonly List<PosixSignalRegistration> _registrations = [];
+        private int _first;
+
+        public CancellationToken Token => _cancel.Token;
+
+        /// <summary>The one that came first.</summary>
+        public PosixSignal First => (PosixSignal)_first;
+
+        public void Catch()
+        {
+            foreach (var signal in (ReadOnlySpan<PosixSignal>)[PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP])
             {
-                // Not on this thread: what is cancelled may run on for a while.
-                ThreadPool.QueueUserWorkItem(static source => ((CancellationTokenSource)source!).Cancel(), cancel);
+                _registrations.Add(PosixSignalRegistration.Create(signal, Stop));
             }
         }
 
-        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
-        using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Stop);
-        using var session = CliSession.OfProcess();
-        var exitCode = await CommandLine.RunAsync(args, session, cancel.Token);
-        return exitCode == ExitCode.Interrupted ? ExitCode.OfSignal((PosixSignal)signalled) : exitCode;
+        public void Dispose()
+        {
+            _registrations.ForEach(static registration => registration.Dispose());
+            _cancel.Dispose();
+        }
+
+        private void Stop(PosixSignalContext context)
+        {
+            context.Cancel = true; // the verb cleans up and ends by itself
+            if (Interlocked.CompareExchange(ref _first, (int)context.Signal, 0) == 0)
+            {
+                // Not on this thread: what is cancelled may run on for a while.
+                ThreadPool.QueueUserWorkItem(static source => ((CancellationTokenSource)source!).Cancel(), _cancel);
+            }
+        }
     }
 }

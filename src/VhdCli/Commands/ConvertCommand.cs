@@ -56,6 +56,8 @@ internal sealed class ConvertCommand : Verb
         Add(Verbose);
     }
 
+    public override bool Writes => true;
+
     public override async Task<int> RunAsync(ParseResult parsed, CliSession session, CancellationToken cancellationToken)
     {
         var sourcePath = parsed.GetRequiredValue(_source);

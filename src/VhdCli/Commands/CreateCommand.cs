@@ -41,6 +41,8 @@ internal sealed class CreateCommand : Verb
         Add(Verbose);
     }
 
+    public override bool Writes => true;
+
     public override async Task<int> RunAsync(ParseResult parsed, CliSession session, CancellationToken cancellationToken)
     {
         var path = parsed.GetRequiredValue(_file);

@@ -38,7 +38,7 @@ internal sealed class ProgressFlags
             "bar" => new BarProgress(session),
             "none" => new ProgressDisplay(),
             _ => parsed.GetValue(_percent) ? new PercentProgress(session)
-                : session.ErrorIsTerminal ? new BarProgress(session) : new ProgressDisplay(),
+                : session.ErrorIsTerminal() ? new BarProgress(session) : new ProgressDisplay(),
         };
     }
 }

@@ -18,6 +18,9 @@ internal abstract class Verb : Command
     /// <summary>Traces are wanted. Every verb adds it last.</summary>
     public Option<bool> Verbose { get; }
 
+    /// <summary>It leaves something to clean up when it is interrupted. What only reads just ends.</summary>
+    public virtual bool Writes => false;
+
     /// <summary>What <c>--output</c> asks for; null in a verb without it.</summary>
     protected Option<string>? OutputFormat { get; private set; }
 

@@ -29,6 +29,8 @@ internal sealed class WriteCommand : Verb
         Add(Verbose);
     }
 
+    public override bool Writes => true;
+
     public override async Task<int> RunAsync(ParseResult parsed, CliSession session, CancellationToken cancellationToken)
     {
         var inPath = parsed.GetValue(_in);

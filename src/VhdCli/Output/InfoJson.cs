@@ -101,7 +101,7 @@ internal static class InfoJson
         json.WriteNumber("cylinders"u8, vhd.Cylinders);
         json.WriteNumber("heads"u8, vhd.Heads);
         json.WriteNumber("sectors-per-track"u8, vhd.SectorsPerTrack);
-        json.WriteString("unique-id"u8, vhd.UniqueId);
+        json.WriteString("unique-id"u8, InfoText.Id(vhd.UniqueId));
         json.WriteNumber("file-length"u8, image.FileLength);
         json.WriteString("footer"u8, InfoText.Footer(vhd.FooterSource));
         json.WriteBoolean("footer-checksum-valid"u8, vhd.FooterChecksumIsValid);
@@ -155,7 +155,7 @@ internal static class InfoJson
             return;
         }
 
-        json.WriteString("parent-unique-id"u8, parentId);
+        json.WriteString("parent-unique-id"u8, InfoText.Id(parentId));
         json.WriteString("parent-unicode-name"u8, vhd.ParentUnicodeName);
         if (vhd.ParentTimestamp is { } time)
         {

@@ -26,8 +26,38 @@ internal static class InfoText
         return text.ToString();
     }
 
-    /// <summary>A moment as text, in UTC.</summary>
-    public static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+    /// <summary>A moment as text, in UTC. Put together here, as the framework's formatter would have to be compiled first.</summary>
+    public static string Time(DateTimeOffset time)
+    {
+        var utc = time.UtcDateTime;
+        var text = new StringBuilder();
+        Digits(text, utc.Year, 4).Append('-');
+        Digits(text, utc.Month, 2).Append('-');
+        Digits(text, utc.Day, 2).Append('T');
+        Digits(text, utc.Hour, 2).Append(':');
+        Digits(text, utc.Minute, 2).Append(':');
+        return Digits(text, utc.Second, 2).Append('Z').ToString();
+    }
+
+    /// <summary>An identifier as text. Put together here for the same reason.</summary>
+    public static string Id(Guid id)
+    {
+        const string HexDigits = "0123456789abcdef";
+        var text = new StringBuilder(36);
+        Span<byte> bytes = stackalloc byte[16];
+        id.TryWriteBytes(bytes, bigEndian: true, out _);
+        for (var i = 0; i < bytes.Length; i++)
+        {
+            if (i is 4 or 6 or 8 or 10)
+            {
+                text.Append('-');
+            }
+
+            text.Append(HexDigits[bytes[i] >> 4]).Append(HexDigits[bytes[i] & 15]);
+        }
+
+        return text.ToString();
+    }
 
     /// <summary>The kind in the words of qemu-img's subformat.</summary>
     public static string Subformat(ImageKind kind) => kind switch
@@ -90,7 +120,7 @@ internal static class InfoText
         Line(text, "current size", Number(vhd.CurrentSize));
         Line(text, "original size", Number(vhd.OriginalSize));
         Line(text, "geometry", $"{vhd.Cylinders}/{vhd.Heads}/{vhd.SectorsPerTrack} cylinders/heads/sectors, {(long)vhd.Cylinders * vhd.Heads * vhd.SectorsPerTrack * 512} bytes");
-        Line(text, "unique id", vhd.UniqueId.ToString());
+        Line(text, "unique id", Id(vhd.UniqueId));
         Line(text, "footer", Footer(vhd.FooterSource) + (vhd.FooterChecksumIsValid ? "" : ", wrong checksum"));
         if (vhd.TableOffset is { } tableOffset)
         {
@@ -104,7 +134,7 @@ internal static class InfoText
 
         if (vhd.ParentUniqueId is { } parentId)
         {
-            Line(text, "parent id", parentId.ToString());
+            Line(text, "parent id", Id(parentId));
             Line(text, "parent name", vhd.ParentUnicodeName ?? "");
             Line(text, "parent timestamp", vhd.ParentTimestamp is { } time ? Time(time) : "none");
             foreach (var locator in vhd.ParentLocators)
@@ -121,6 +151,16 @@ internal static class InfoText
         Flag(text, "hidden", vhd.IsHidden);
         Flag(text, "saved state", vhd.SavedState);
         Flag(text, "poisoned", vhd.IsPoisoned);
+    }
+
+    private static StringBuilder Digits(StringBuilder text, int value, int count)
+    {
+        for (var unit = count == 4 ? 1000 : 10; unit > 0; unit /= 10)
+        {
+            text.Append((char)('0' + (value / unit % 10)));
+        }
+
+        return text;
     }
 
     private static string Number(ulong value) => value.ToString(CultureInfo.InvariantCulture);

@@ -23,7 +23,7 @@ internal abstract class ConvertTarget : IAsyncDisposable
 }
 
 /// <summary>A new image, which gets its name when it is complete.</summary>
-internal sealed class NewImageTarget(VirtualDisk disk) : ConvertTarget
+internal sealed class NewImageTarget(VirtualDisk disk, string path, UnixFileMode? permissions) : ConvertTarget
 {
     public override IBlockDevice Device => disk.Device;
 
@@ -33,10 +33,21 @@ internal sealed class NewImageTarget(VirtualDisk disk) : ConvertTarget
     public override bool NeedsOrder => disk.Images[0].Kind != ImageKind.Fixed;
 
     public static async ValueTask<NewImageTarget> CreateAsync(
-        CliSession session, string path, ImageCreateOptions options, CancellationToken cancellationToken) =>
-        new(await VirtualDisk.CreateAsync(path, options with { DeferPublishing = true }, session.Resolver, cancellationToken));
+        CliSession session, string path, ImageCreateOptions options, CancellationToken cancellationToken)
+    {
+        UnixFileMode? permissions = !OperatingSystem.IsWindows() && File.Exists(path) ? File.GetUnixFileMode(path) : null;
+        var disk = await VirtualDisk.CreateAsync(path, options with { DeferPublishing = true }, session.Resolver, cancellationToken);
+        return new NewImageTarget(disk, path, permissions);
+    }
 
-    public override async ValueTask CompleteAsync(CancellationToken cancellationToken) => await disk.PublishAsync(cancellationToken);
+    public override async ValueTask CompleteAsync(CancellationToken cancellationToken)
+    {
+        await disk.PublishAsync(cancellationToken);
+        if (permissions is { } mode && !OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(path, mode); // those of the file that was replaced
+        }
+    }
 
     public override ValueTask DisposeAsync() => disk.DisposeAsync();
 }

@@ -1,0 +1,261 @@
+using VhdCore.Storage;
+using VhdCore.Testing;
+
+namespace VhdCli.Tests;
+
+public sealed class ConvertTests
+{
+    private static readonly Dictionary<string, string> Epoch = new() { ["SOURCE_DATE_EPOCH"] = "1700000000" };
+
+    [Fact]
+    public async Task A_chain_becomes_a_raw_file_of_its_content()
+    {
+        using var folder = new TempFolder();
+        var result = (await Cli.RunAsync("convert", Images.ChainLeaf, folder["out.raw"])).EnsureSuccess();
+        Assert.Equal(Images.ChainLeafHash, Images.HashOf(folder["out.raw"]));
+        Assert.Equal("vhdkit: format raw taken from the extension .raw; -O overrides it\n", result.Error.ReplaceLineEndings("\n"));
+        Assert.Equal([folder["out.raw"]], Directory.GetFileSystemEntries(folder.Path));
+    }
+
+    [Theory]
+    [InlineData("a.vhd", "vhd")]
+    [InlineData("a.VHD", "vhd")]
+    [InlineData("a.img", "raw")]
+    [InlineData("a", "raw")]
+    public async Task The_format_comes_from_the_extension_and_stderr_says_so(string name, string format)
+    {
+        using var folder = new TempFolder();
+        Images.WriteRaw(folder["src.raw"], Images.MiB);
+        var result = (await Cli.RunAsync("convert", "-f", "raw", folder["src.raw"], folder[name])).EnsureSuccess();
+        Assert.Contains($"format {format} taken", result.Error, StringComparison.Ordinal);
+        Assert.Equal(format, (await Cli.RunAsync("info", "--output=json", folder[name])).EnsureSuccess().Json.GetProperty("format").GetString());
+        var silent = (await Cli.RunAsync("convert", "-O", format, folder["src.raw"], folder[name])).EnsureSuccess();
+        Assert.Empty(silent.Error);
+    }
+
+    [Theory]
+    [InlineData("subformat=dynamic")]
+    [InlineData("subformat=fixed")]
+    [InlineData("block_size=64k")]
+    [InlineData("subformat=dynamic,block_size=512k,force_size=on")]
+    public async Task There_and_back_the_bytes_are_the_same(string options)
+    {
+        using var folder = new TempFolder();
+        var content = Images.WriteRaw(folder["a.raw"], (5 * Images.MiB) + 512);
+        (await Cli.RunAsync("convert", "-O", "vpc", "-o", options, "--verify", folder["a.raw"], folder["b.vhd"])).EnsureSuccess();
+        (await Cli.RunAsync("convert", "-O", "raw", "-S", "0", "-m", "3", folder["b.vhd"], folder["c.raw"])).EnsureSuccess();
+        Assert.Equal(Images.HashOf(content), Images.HashOf(folder["c.raw"]));
+        (await Cli.RunAsync("convert", "-O", "raw", "-W", folder["b.vhd"], folder["d.raw"])).EnsureSuccess();
+        Assert.Equal(Images.HashOf(content), Images.HashOf(folder["d.raw"]));
+    }
+
+    [Fact]
+    public async Task A_raw_length_that_is_no_whole_sector_is_rounded_up_and_said()
+    {
+        using var folder = new TempFolder();
+        File.WriteAllBytes(folder["a.raw"], [1, 2, 3]);
+        var result = (await Cli.RunAsync("convert", "-f", "raw", "-O", "raw", folder["a.raw"], folder["b.raw"])).EnsureSuccess();
+        Assert.Contains("warning", result.Error, StringComparison.Ordinal);
+        Assert.Equal(512, new FileInfo(folder["b.raw"]).Length);
+    }
+
+    [Theory]
+    [InlineData("subformat=dynamic")]
+    [InlineData("subformat=fixed")]
+    public async Task With_an_epoch_and_an_id_the_output_is_the_same_every_time(string options)
+    {
+        using var folder = new TempFolder();
+        Images.WriteRaw(folder["a.raw"], 21 * Images.MiB);
+        foreach (var name in new[] { "b.vhd", "c.vhd", "d.vhd" })
+        {
+            string[] args =
+            [
+                "convert", "-O", "vhd", "-o", options, "--uuid", "5a0c7f3e-0d0f-4b44-8a53-2f0c4be1b1a9", "-m", "4", folder["a.raw"], folder[name],
+            ];
+            (await Cli.RunAsync(args, null, Epoch)).EnsureSuccess();
+        }
+
+        Assert.Equal(Images.HashOf(folder["b.vhd"]), Images.HashOf(folder["c.vhd"]));
+        Assert.Equal(Images.HashOf(folder["b.vhd"]), Images.HashOf(folder["d.vhd"]));
+        var data = (await Cli.RunAsync("info", "--output=json", folder["b.vhd"])).Json.GetProperty("format-specific").GetProperty("data");
+        Assert.Equal("2023-11-14T22:13:20Z", data.GetProperty("timestamp").GetString());
+        Assert.Equal("5a0c7f3e-0d0f-4b44-8a53-2f0c4be1b1a9", data.GetProperty("unique-id").GetString());
+    }
+
+    [Fact]
+    public async Task An_epoch_that_is_no_number_is_refused()
+    {
+        using var folder = new TempFolder();
+        Images.WriteRaw(folder["a.raw"], Images.MiB);
+        var result = await Cli.RunAsync(["convert", folder["a.raw"], folder["b.vhd"]], null, new Dictionary<string, string> { ["SOURCE_DATE_EPOCH"] = "now" });
+        Assert.Contains("SOURCE_DATE_EPOCH", result.EnsureExit(1).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_file_that_has_the_name_is_replaced_and_not_written_over()
+    {
+        using var folder = new TempFolder();
+        var content = Images.WriteRaw(folder["a.raw"], 3 * Images.MiB);
+        File.WriteAllText(folder["b.raw"], "old");
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "an open file is not replaced on Windows");
+        using var old = new FileStream(folder["b.raw"], FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        (await Cli.RunAsync("convert", folder["a.raw"], folder["b.raw"])).EnsureSuccess();
+        Assert.Equal(Images.HashOf(content), Images.HashOf(folder["b.raw"]));
+        Assert.Equal(3, old.Length);
+        Assert.Equal(2, Directory.GetFileSystemEntries(folder.Path).Length);
+    }
+
+    [Fact]
+    public async Task Permissions_and_a_link_to_the_target_stay()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Unix permissions");
+        using var folder = new TempFolder();
+        Images.WriteRaw(folder["a.raw"], Images.MiB);
+        File.WriteAllText(folder["b.raw"], "old");
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(folder["b.raw"], UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        }
+
+        File.CreateSymbolicLink(folder["link.raw"], "b.raw");
+        (await Cli.RunAsync("convert", folder["a.raw"], folder["link.raw"])).EnsureSuccess();
+        Assert.Equal("b.raw", new FileInfo(folder["link.raw"]).LinkTarget);
+        Assert.Equal(Images.HashOf(folder["a.raw"]), Images.HashOf(folder["b.raw"]));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, new FileInfo(folder["b.raw"]).UnixFileMode);
+    }
+
+    [Fact]
+    public async Task A_source_that_fails_leaves_the_old_target_and_nothing_else()
+    {
+        using var folder = new TempFolder();
+        (await Cli.RunAsync("create", "-q", "-o", "block_size=512k", folder["a.vhd"], "8M")).EnsureSuccess();
+        (await Cli.RunAsync(["write", folder["a.vhd"], "--offset", "6M"], new byte[] { 1, 2, 3 })).EnsureSuccess();
+        var bytes = File.ReadAllBytes(folder["a.vhd"]);
+        bytes[4096 + (12 * 4)] = 0x7F; // the block's table entry points far behind the file's end
+        File.WriteAllBytes(folder["a.vhd"], bytes);
+        File.WriteAllText(folder["b.raw"], "old");
+        (await Cli.RunAsync("convert", folder["a.vhd"], folder["b.raw"])).EnsureExit(1);
+        Assert.Equal("old", File.ReadAllText(folder["b.raw"]));
+        Assert.Equal(2, Directory.GetFileSystemEntries(folder.Path).Length);
+    }
+
+    [Fact]
+    public async Task A_convert_that_is_interrupted_leaves_the_old_target_and_nothing_else()
+    {
+        using var folder = new TempFolder();
+        Images.WriteRaw(folder["a.raw"], 4 * Images.MiB);
+        File.WriteAllText(folder["b.vhd"], "old");
+        using var cancel = new CancellationTokenSource();
+        var resolver = new InterruptingResolver(folder["a.raw"], cancel);
+        var result = await Cli.RunAsync(["convert", "-f", "raw", "-O", "vhd", folder["a.raw"], folder["b.vhd"]], null, null, resolver, cancel.Token);
+        Assert.Contains("interrupted", result.EnsureExit(130).Error, StringComparison.Ordinal);
+        Assert.True(resolver.SawPart, "the target was not under way yet");
+        Assert.Equal("old", File.ReadAllText(folder["b.vhd"]));
+        Assert.Equal(2, Directory.GetFileSystemEntries(folder.Path).Length);
+    }
+
+    [Fact]
+    public async Task Source_and_target_are_never_the_same_file_by_any_name()
+    {
+        using var folder = new TempFolder();
+        var content = Images.WriteRaw(folder["a.raw"], Images.MiB);
+        File.CreateSymbolicLink(folder["link.raw"], folder["a.raw"]);
+        foreach (var extra in new[] { "-q", "-n" })
+        {
+            Assert.Contains("same file", (await Cli.RunAsync("convert", extra, folder["a.raw"], folder["a.raw"])).EnsureExit(1).Error, StringComparison.Ordinal);
+            Assert.Contains("same file", (await Cli.RunAsync("convert", extra, folder["a.raw"], folder["link.raw"])).EnsureExit(1).Error, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(Images.HashOf(content), Images.HashOf(folder["a.raw"]));
+        (await Cli.RunAsync("create", "-q", folder["base.vhd"], "1M")).EnsureSuccess();
+        (await Cli.RunAsync("create", "-q", "-b", folder["base.vhd"], folder["leaf.vhd"])).EnsureSuccess();
+        var parent = (await Cli.RunAsync("convert", folder["leaf.vhd"], folder["base.vhd"])).EnsureExit(1);
+        Assert.Contains("parent", parent.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_hard_link_to_the_source_is_the_source()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "only Linux tells one file from another here");
+        using var folder = new TempFolder();
+        Images.WriteRaw(folder["a.raw"], Images.MiB);
+        Tools.Run("ln", folder["a.raw"], folder["hard.raw"]).EnsureSuccess();
+        Assert.Contains("same file", (await Cli.RunAsync("convert", folder["a.raw"], folder["hard.raw"])).EnsureExit(1).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task With_n_the_target_is_written_through()
+    {
+        using var folder = new TempFolder();
+        var content = Images.WriteRaw(folder["a.raw"], 2 * Images.MiB);
+        var dirty = new byte[(2 * Images.MiB) + 4096];
+        Array.Fill(dirty, (byte)0xEE);
+        File.WriteAllBytes(folder["b.raw"], dirty);
+        (await Cli.RunAsync("convert", "-n", "-O", "raw", "--verify", folder["a.raw"], folder["b.raw"])).EnsureSuccess();
+        var after = File.ReadAllBytes(folder["b.raw"]);
+        Assert.Equal(Images.HashOf(content), Images.HashOf(after[..content.Length]));
+        Assert.All(after[content.Length..], value => Assert.Equal(0xEE, value));
+
+        (await Cli.RunAsync("create", "-q", folder["c.vhd"], "2M")).EnsureSuccess();
+        (await Cli.RunAsync("convert", "-n", "-O", "vhd", folder["a.raw"], folder["c.vhd"])).EnsureSuccess();
+        Assert.Equal(Images.HashOf(content), (await Cli.RunAsync("hash", folder["c.vhd"])).EnsureSuccess().Output.Split(' ')[0]);
+
+        (await Cli.RunAsync("create", "-q", folder["small.raw"], "1M")).EnsureSuccess();
+        Assert.Contains(
+            "output file is smaller than input file",
+            (await Cli.RunAsync("convert", "-n", folder["a.raw"], folder["small.raw"])).EnsureExit(1).Error,
+            StringComparison.Ordinal);
+        (await Cli.RunAsync("convert", "-n", folder["a.raw"], folder["missing.raw"])).EnsureExit(1);
+        Assert.False(File.Exists(folder["missing.raw"]));
+    }
+
+    [Fact]
+    public async Task Standard_output_gets_the_raw_bytes()
+    {
+        var result = (await Cli.RunAsync("convert", "-O", "raw", Images.ChainLeaf, "-")).EnsureSuccess();
+        Assert.Equal(Images.ChainLeafHash, Images.HashOf(result.Bytes));
+        var refused = (await Cli.RunAsync("convert", "-O", "vhd", Images.ChainLeaf, "/dev/stdout")).EnsureExit(1);
+        Assert.Contains("cannot be written to a pipe", refused.Error, StringComparison.Ordinal);
+        Assert.Contains("--verify", (await Cli.RunAsync("convert", "-O", "raw", "--verify", Images.ChainLeaf, "-")).EnsureExit(1).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_named_pipe_and_the_null_device_are_written_to_and_not_replaced()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "named pipes are told apart on Linux only");
+        using var folder = new TempFolder();
+        Tools.Run("mkfifo", folder["pipe"]).EnsureSuccess();
+        var reader = Task.Run(() => Images.HashOf(folder["pipe"]));
+        (await Cli.RunAsync("convert", "-O", "raw", Images.ChainLeaf, folder["pipe"])).EnsureSuccess();
+        Assert.Equal(Images.ChainLeafHash, await reader);
+        (await Cli.RunAsync("convert", "-O", "raw", Images.ChainLeaf, "/dev/null")).EnsureSuccess();
+        Assert.Equal(Targets.FileKind.Stream, Targets.FileIdentity.Of("/dev/null").Kind);
+    }
+
+    [Fact]
+    public async Task Progress_has_qemu_s_form_or_JSON_or_none()
+    {
+        using var folder = new TempFolder();
+        var percent = (await Cli.RunAsync("convert", "-p", "-O", "raw", Images.ChainLeaf, folder["o.raw"])).EnsureSuccess();
+        Assert.Matches(@"    \(6\.25/100%\)\r[^\n]*    \(100\.00/100%\)\r\r?\n$", percent.Error);
+
+        var lines = (await Cli.RunAsync("convert", "--progress=ndjson", "--verify", "-O", "raw", Images.ChainLeaf, folder["o.raw"])).EnsureSuccess()
+            .Error.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => System.Text.Json.JsonDocument.Parse(line).RootElement).ToArray();
+        Assert.Equal(["convert", "verify"], lines.Select(line => line.GetProperty("phase").GetString()).Distinct());
+        Assert.Equal(16 * Images.MiB, lines[^1].GetProperty("bytesDone").GetInt64());
+        Assert.Equal(16 * Images.MiB, lines[^1].GetProperty("bytesTotal").GetInt64());
+
+        Assert.Empty((await Cli.RunAsync("convert", "-p", "-q", "-O", "raw", Images.ChainLeaf, folder["o.raw"])).EnsureSuccess().Error);
+    }
+
+    [Fact]
+    public async Task A_target_that_another_program_holds_is_not_replaced()
+    {
+        using var folder = new TempFolder();
+        Images.WriteRaw(folder["a.raw"], Images.MiB);
+        (await Cli.RunAsync("create", "-q", folder["b.vhd"], "1M")).EnsureSuccess();
+        await using var holder = await new FileStorageResolver().OpenAsync(folder["b.vhd"], StorageOpenOptions.ForWriting);
+        var result = (await Cli.RunAsync("convert", folder["a.raw"], folder["b.vhd"])).EnsureExit(1);
+        Assert.Contains("b.vhd", result.Error, StringComparison.Ordinal);
+    }
+}

@@ -1,0 +1,70 @@
+using VhdCore.Errors;
+using VhdCore.Primitives;
+using VhdCore.Storage;
+
+namespace VhdCli.Tests;
+
+/// <summary>Cancels when the second megabyte of one file is read.</summary>
+internal sealed class InterruptingResolver(string watched, CancellationTokenSource cancel) : IStorageResolver
+{
+    private readonly FileStorageResolver _inner = new();
+
+    /// <summary>A file under a temporary name existed when the cancelling happened.</summary>
+    public bool SawPart { get; private set; }
+
+    public async ValueTask<IStorage> OpenAsync(string name, StorageOpenOptions options, CancellationToken cancellationToken = default)
+    {
+        var storage = await _inner.OpenAsync(name, options, cancellationToken);
+        return name == watched ? new Interrupting(storage, this) : storage;
+    }
+
+    public bool Exists(string name) => _inner.Exists(name);
+
+    public void Delete(string name) => _inner.Delete(name);
+
+    public string Canonicalize(string name) => _inner.Canonicalize(name);
+
+    public string Combine(string baseName, string relativeName) => _inner.Combine(baseName, relativeName);
+
+    private void Read(long offset, long length)
+    {
+        if (length > 4096 && offset + length > 1 << 20)
+        {
+            SawPart |= Directory.EnumerateFiles(Path.GetDirectoryName(watched)!, "*.part").Any();
+            cancel.Cancel();
+        }
+    }
+
+    private sealed class Interrupting(IStorage inner, InterruptingResolver owner) : IStorage
+    {
+        public string Name => inner.Name;
+
+        public StorageTraits Traits => inner.Traits;
+
+        public long Length => inner.Length;
+
+        public long TryRead(long offset, BlockBuffers into, long start, long length) => 0;
+
+        public ValueTask<BlockStatus> ReadAsync(long offset, BlockBuffers into, long start, long length, CancellationToken cancellationToken = default)
+        {
+            owner.Read(offset, length);
+            return inner.ReadAsync(offset, into, start, length, cancellationToken);
+        }
+
+        public ValueTask<BlockStatus> WriteAsync(long offset, BlockBuffers from, long start, long length, WriteFlags flags = WriteFlags.None, CancellationToken cancellationToken = default) =>
+            inner.WriteAsync(offset, from, start, length, flags, cancellationToken);
+
+        public ValueTask<BlockStatus> FlushAsync(CancellationToken cancellationToken = default) => inner.FlushAsync(cancellationToken);
+
+        public ValueTask<BlockStatus> SetLengthAsync(long length, CancellationToken cancellationToken = default) => inner.SetLengthAsync(length, cancellationToken);
+
+        public ValueTask<BlockStatus> PunchHoleAsync(long offset, long length, CancellationToken cancellationToken = default) =>
+            inner.PunchHoleAsync(offset, length, cancellationToken);
+
+        public StorageRun Map(long offset, long length) => new(false, length); // no holes: everything is read
+
+        public ValueTask<BlockStatus> RenameAsync(string newName, CancellationToken cancellationToken = default) => inner.RenameAsync(newName, cancellationToken);
+
+        public ValueTask DisposeAsync() => inner.DisposeAsync();
+    }
+}

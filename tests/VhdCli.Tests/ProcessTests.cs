@@ -1,0 +1,78 @@
+using System.Diagnostics;
+using VhdCore.Testing;
+
+namespace VhdCli.Tests;
+
+/// <summary>The program as a process: signals, real pipes, real exit codes.</summary>
+public sealed class ProcessTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
+    private static string Program => Path.Combine(AppContext.BaseDirectory, "vhdkit.dll");
+
+    [Fact]
+    public void A_pipe_gets_the_content_of_a_chain()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
+        var result = Tools.Run("sh", "-c", $"dotnet '{Program}' convert -O raw '{Images.ChainLeaf}' /dev/stdout | sha256sum").EnsureSuccess();
+        Assert.StartsWith(Images.ChainLeafHash, result.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_reader_that_goes_away_ends_it_with_an_error()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
+        var result = Tools.Run("sh", "-c", $"{{ dotnet '{Program}' convert -O raw '{Images.ChainLeaf}' -; echo ended with $? >&2; }} | head -c 100 >/dev/null");
+        Assert.Contains("ended with 1", result.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("Unhandled", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Standard_input_is_written_to_the_disk_and_read_back()
+    {
+        using var folder = new TempFolder();
+        Run("create", "-q", folder["a.vhd"], "1M").EnsureSuccess();
+        Tools.Run("dotnet", [Program, "write", folder["a.vhd"], "--offset", "1000"], Patience, "hello").EnsureSuccess();
+        Assert.Equal("hello", Run("read", folder["a.vhd"], "--offset", "1000", "--length", "5").EnsureSuccess().Output);
+    }
+
+    [Theory]
+    [InlineData("INT", 130)]
+    [InlineData("TERM", 143)]
+    [InlineData("KILL", 137)]
+    public async Task A_signal_in_the_middle_leaves_the_old_target(string signal, int exitCode)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "needs Unix signals");
+        using var folder = new TempFolder();
+        var content = new byte[96 * Images.MiB];
+        new Random(3).NextBytes(content);
+        File.WriteAllBytes(folder["a.raw"], content);
+        File.WriteAllText(folder["b.vhd"], "old");
+
+        // The machine may be too fast or too slow for a fixed moment: the temporary file tells when the copy is under way.
+        using var process = Start("convert", "-f", "raw", "-O", "vhd", "-m", "1", "--verify", folder["a.raw"], folder["b.vhd"]);
+        var clock = Stopwatch.StartNew();
+        while (!Directory.EnumerateFiles(folder.Path, "*.part").Any() && !process.HasExited && clock.Elapsed < Patience)
+        {
+            await Task.Delay(1);
+        }
+
+        Tools.Run("kill", $"-{signal}", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        await process.WaitForExitAsync().WaitAsync(Patience);
+        Assert.SkipWhen(process.ExitCode == 0, "the copy was done before the signal came");
+        Assert.Equal(exitCode, process.ExitCode);
+        Assert.Equal("old", File.ReadAllText(folder["b.vhd"]));
+        if (signal != "KILL")
+        {
+            Assert.Empty(Directory.EnumerateFiles(folder.Path, "*.part"));
+        }
+
+        Run("convert", "-q", "-O", "vhd", folder["a.raw"], folder["b.vhd"]).EnsureSuccess();
+        Assert.Equal(Images.HashOf(content), Run("hash", folder["b.vhd"]).EnsureSuccess().Output.Split(' ')[0]);
+    }
+
+    private static ToolResult Run(params string[] args) => Tools.Run("dotnet", [Program, .. args], Patience);
+
+    private static Process Start(params string[] args) =>
+        Process.Start(new ProcessStartInfo(Tools.Require("dotnet"), [Program, .. args]) { RedirectStandardError = true })!;
+}
