@@ -67,6 +67,55 @@ public sealed class BadInputTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Images))]
+    public async Task Opened_for_writing_a_field_at_its_extremes_is_refused_or_keeps_the_file_small(string kind)
+    {
+        var whole = Build(kind);
+        foreach (var (start, fields) in Structures(kind, whole.Length).Where(structure => structure.Start.Length == 2 || structure.Fields != FooterFields))
+        {
+            foreach (var (offset, size) in fields)
+            {
+                foreach (var value in Extremes(size, whole.Length))
+                {
+                    if (start[0] == 512 && offset == 32)
+                    {
+                        continue; // a new block is as large as the header says
+                    }
+
+                    var what = $"{kind}, {size} bytes at {start[0]} + {offset} set to 0x{value:X}";
+                    var image = (byte[])whole.Clone();
+                    PutAll(image, start, offset, size, value, mended: true);
+                    await TryWritingAsync(image, what);
+                }
+            }
+        }
+    }
+
+    private static async Task TryWritingAsync(byte[] image, string what)
+    {
+        var resolver = new MemoryStorageResolver();
+        resolver.Add(Path, image);
+        resolver.Add("/vm/base.vhd", BaseImage);
+        try
+        {
+            await using var disk = await VirtualDisk.OpenAsync(Path, new ImageOpenOptions { Format = ImageFormat.Vhd, Writable = true }, resolver, TestContext.Current.CancellationToken);
+            await disk.WriteAsync(0, new byte[(int)Math.Min(disk.Length, 600)], cancellationToken: TestContext.Current.CancellationToken);
+        }
+        catch (ImageException)
+        {
+            Assert.True(image.AsSpan().SequenceEqual(resolver.GetBytes(Path)), what);
+            return;
+        }
+        catch (Exception exception) when (exception is not Xunit.Sdk.IAssertionException)
+        {
+            Assert.Fail($"{what}: {exception}");
+        }
+
+        await using var storage = await resolver.OpenAsync(Path, VhdCore.Storage.StorageOpenOptions.ForReading, TestContext.Current.CancellationToken);
+        Assert.True(storage.Length < 1 << 20, $"{what}: the file has {storage.Length} bytes now");
+    }
+
     private static async Task TryAsync(byte[] image, string what, bool isWhole)
     {
         var resolver = new MemoryStorageResolver();
