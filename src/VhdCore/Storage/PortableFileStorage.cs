@@ -7,7 +7,7 @@ namespace VhdCore.Storage;
 /// <summary>
 /// A file through .NET's own positional calls, for Windows and macOS. It punches no holes, knows of none, and takes no block devices. Share
 /// modes are its locks; on Unix .NET makes them of <c>flock</c>, where a writer keeps out even readers that would go ahead.
-/// A rename is atomic, but there is no call here that makes a name durable: after a power cut the old one may be back.
+/// A rename is atomic, but on Windows there is no call here that makes a name durable: after a power cut the old one may be back.
 /// </summary>
 internal sealed class PortableFileStorage : FileStorage
 {
@@ -104,6 +104,11 @@ internal sealed class PortableFileStorage : FileStorage
 
     protected override BlockStatus FlushCore()
     {
+        if (!OperatingSystem.IsWindows())
+        {
+            return UnixSync.Flush(Handle) ? BlockStatus.Ok : BlockStatus.IoError;
+        }
+
         try
         {
             RandomAccess.FlushToDisk(Handle);
@@ -139,7 +144,7 @@ internal sealed class PortableFileStorage : FileStorage
         {
             File.Move(FullPath, newFullPath, overwrite: true);
             isRenamed = true;
-            return BlockStatus.Ok;
+            return OperatingSystem.IsWindows() || UnixSync.FlushFolderOf(newFullPath) ? BlockStatus.Ok : Fail();
         }
         catch (Exception e) when (IsSystemError(e))
         {
