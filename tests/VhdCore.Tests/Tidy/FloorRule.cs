@@ -14,6 +14,7 @@ internal static partial class FloorRule
         ["Layers"] = 2,
         ["Raw"] = 3,
         ["Vhd"] = 3,
+        ["Vhdx"] = 3,
         ["Formats"] = 4,
         ["Chains"] = 5,
         ["Devices"] = 6,
