@@ -1,0 +1,258 @@
+using System.Numerics;
+using VhdCore.Errors;
+using VhdCore.Layers;
+using VhdCore.Primitives;
+using VhdCore.Storage;
+
+namespace VhdCore.Vhdx;
+
+/// <summary>
+/// The BAT and the sector bitmaps: where each sector lies. Pages of 4 KiB are read when they are first needed and kept within a bound, so that neither
+/// opening nor memory depends on the disk's size.
+/// </summary>
+/// <remarks>
+/// Resolving takes no lock. Of a partially present block, a reader looks at the entry, the bitmap and the entry again: the answer holds if the entry is
+/// the same both times.
+/// </remarks>
+internal sealed class VhdxBlockTable
+{
+    private const long MinCacheLimit = 256 << 10; // bytes: several requests at once need three pages each
+    private const int BitmapPagesPerChunk = VhdxLayout.SectorBitmapBlockSize / VhdxTablePage.Size;
+
+    private static readonly VhdxBatEntry Impossible = new((ulong)PayloadBlockState.Reserved);
+
+    private readonly IStorage _view;
+    private readonly VhdxBatLayout _layout;
+    private readonly VhdxEntryValidator _validator;
+    private readonly VhdxPageCache _pages;
+    private readonly long _batOffset;
+    private readonly long _batRegionLength;
+    private readonly long _entryCount;
+    private readonly long _batPageCount;
+    private readonly int _blockShift;
+    private readonly int _sectorSize;
+    private readonly ExtentKind _absent;
+    private readonly long _dataEnd;
+
+    /// <summary>Reads nothing yet.</summary>
+    /// <param name="view">The file as it is after replay.</param>
+    /// <param name="metadata">Judged.</param>
+    /// <param name="dataEnd">Bytes of the file that may hold blocks; what a last block lacks behind it reads as zeros.</param>
+    /// <param name="cacheLimit">Bytes of pages to keep; less than 256 KiB counts as that.</param>
+    public VhdxBlockTable(IStorage view, VhdxMetadata metadata, long dataEnd, long cacheLimit)
+    {
+        _view = view;
+        _layout = metadata.BatLayout;
+        _validator = new VhdxEntryValidator(metadata, view.Length);
+        _batOffset = (long)metadata.BatRegion.FileOffset;
+        _batRegionLength = metadata.BatRegion.Length;
+        _entryCount = Math.Min(_batRegionLength / VhdxLayout.BatEntrySize, _layout.EntryCount);
+        _batPageCount = PageOf(_entryCount - 1) + 1;
+        _blockShift = BitOperations.Log2(metadata.BlockSize);
+        _sectorSize = metadata.LogicalSectorSize;
+        _absent = metadata.HasParent ? ExtentKind.Parent : ExtentKind.Zero;
+        _dataEnd = dataEnd;
+        var bitmapPageCount = metadata.HasParent ? _layout.ChunkCount * BitmapPagesPerChunk : 0;
+        _pages = new VhdxPageCache(_batPageCount + bitmapPageCount, Math.Max(cacheLimit, MinCacheLimit));
+    }
+
+    /// <summary>Bytes in a payload block.</summary>
+    public long BlockSize => 1L << _blockShift;
+
+    /// <summary>Bytes of memory that pages take now.</summary>
+    public long CacheSize => _pages.MemorySize;
+
+    /// <summary>See <see cref="IImageLayer.Resolve"/>.</summary>
+    public DiskExtent Resolve(long diskOffset, long length)
+    {
+        var block = diskOffset >> _blockShift;
+        var inBlock = diskOffset & (BlockSize - 1);
+        var run = Math.Min(length, BlockSize - inBlock);
+        var index = _layout.PayloadIndex(block);
+        while (true)
+        {
+            if (!TryGetEntry(index, out var entry))
+            {
+                return new DiskExtent(ExtentKind.NotLoaded, run, 0, IsAllocated: true);
+            }
+
+            switch (entry.PayloadState)
+            {
+                case PayloadBlockState.NotPresent:
+                    return new DiskExtent(_absent, ExtendRun(block, run, length, isAbsent: true), 0, IsAllocated: false);
+
+                case PayloadBlockState.Undefined or PayloadBlockState.Zero or PayloadBlockState.Unmapped or PayloadBlockState.UnmappedInDrafts:
+                    return new DiskExtent(ExtentKind.Zero, ExtendRun(block, run, length, isAbsent: false), 0, IsAllocated: true);
+
+                case PayloadBlockState.FullyPresent:
+                    return Data(entry, inBlock, run);
+
+                case PayloadBlockState.PartiallyPresent:
+                    var extent = ResolveByBitmap(diskOffset, inBlock, run, entry);
+                    if (extent.Kind is ExtentKind.NotLoaded || (TryGetEntry(index, out var again) && again == entry))
+                    {
+                        return extent;
+                    }
+
+                    break; // changed meanwhile, or dropped from memory
+
+                default:
+                    return new DiskExtent(ExtentKind.Corrupt, run, 0, IsAllocated: true);
+            }
+        }
+    }
+
+    /// <summary>See <see cref="IImageLayer.LoadAsync"/>.</summary>
+    public async ValueTask<BlockStatus> LoadAsync(long diskOffset, CancellationToken cancellationToken)
+    {
+        var block = diskOffset >> _blockShift;
+        var index = _layout.PayloadIndex(block);
+        var status = await LoadEntryAsync(index, cancellationToken).ConfigureAwait(false);
+        if (status != BlockStatus.Ok || !TryGetEntry(index, out var entry) || entry.PayloadState != PayloadBlockState.PartiallyPresent)
+        {
+            return status;
+        }
+
+        var chunk = _layout.ChunkOf(block);
+        var bitmapIndex = _layout.BitmapIndex(chunk);
+        if (!IsInTable(bitmapIndex))
+        {
+            return BlockStatus.Ok; // resolving says what is wrong
+        }
+
+        status = await LoadEntryAsync(bitmapIndex, cancellationToken).ConfigureAwait(false);
+        if (status != BlockStatus.Ok || !TryGetEntry(bitmapIndex, out var bitmap) || bitmap.BitmapState != SectorBitmapBlockState.Present)
+        {
+            return status;
+        }
+
+        var pageInChunk = SectorInChunk(diskOffset) / VhdxTablePage.BitCount;
+        return await LoadPageAsync(
+            BitmapPage(chunk, pageInChunk), (long)bitmap.FileOffset + (pageInChunk * VhdxTablePage.Size), VhdxTablePage.Size, firstEntry: -1, cancellationToken)
+            .ConfigureAwait(false);
+    }
+
+    private DiskExtent ResolveByBitmap(long diskOffset, long inBlock, long run, VhdxBatEntry entry)
+    {
+        var chunk = _layout.ChunkOf(diskOffset >> _blockShift);
+        var bitmapIndex = _layout.BitmapIndex(chunk);
+        var bitmap = Impossible;
+        if (IsInTable(bitmapIndex) && !TryGetEntry(bitmapIndex, out bitmap))
+        {
+            return new DiskExtent(ExtentKind.NotLoaded, run, 0, IsAllocated: true);
+        }
+
+        if (bitmap.BitmapState != SectorBitmapBlockState.Present)
+        {
+            return new DiskExtent(ExtentKind.Corrupt, run, 0, IsAllocated: true);
+        }
+
+        var sector = SectorInChunk(diskOffset);
+        if (_pages.Find(BitmapPage(chunk, sector / VhdxTablePage.BitCount)) is not { } page)
+        {
+            return new DiskExtent(ExtentKind.NotLoaded, run, 0, IsAllocated: true);
+        }
+
+        var bit = sector % VhdxTablePage.BitCount;
+        var inSector = diskOffset % _sectorSize;
+        var limit = (int)Math.Min(VhdxTablePage.BitCount - bit, Alignment.CountOf(inSector + run, _sectorSize));
+        var sectors = page.RunLength(bit, limit, out var isPresent);
+        run = Math.Min(run, ((long)sectors * _sectorSize) - inSector);
+        return isPresent ? Data(entry, inBlock, run) : new DiskExtent(ExtentKind.Parent, run, 0, IsAllocated: false);
+    }
+
+    private DiskExtent Data(VhdxBatEntry entry, long inBlock, long run)
+    {
+        var offset = (long)entry.FileOffset + inBlock;
+        return offset < _dataEnd
+            ? new DiskExtent(ExtentKind.Data, Math.Min(run, _dataEnd - offset), offset, IsAllocated: true)
+            : new DiskExtent(ExtentKind.Zero, run, 0, IsAllocated: true);
+    }
+
+    /// <summary>Goes on over the blocks behind that read alike, as far as the page of the BAT reaches.</summary>
+    private long ExtendRun(long block, long run, long length, bool isAbsent)
+    {
+        var page = PageOf(_layout.PayloadIndex(block));
+        while (run < length && _layout.PayloadIndex(++block) is var index && PageOf(index) == page && TryGetEntry(index, out var entry)
+            && !entry.IsInFile && entry.PayloadState != PayloadBlockState.Reserved && entry.PayloadState == PayloadBlockState.NotPresent == isAbsent)
+        {
+            run = Math.Min(length, run + BlockSize);
+        }
+
+        return run;
+    }
+
+    private static long PageOf(long index) => index / VhdxTablePage.EntryCount;
+
+    private long BitmapPage(long chunk, int pageInChunk) => _batPageCount + (chunk * BitmapPagesPerChunk) + pageInChunk;
+
+    private int SectorInChunk(long diskOffset) => (int)(diskOffset / _sectorSize % VhdxLayout.SectorsPerChunk);
+
+    private bool IsInTable(long index) => index < _entryCount;
+
+    /// <summary>An entry of the BAT, as a reserved one if it cannot be true; false while its page is not in memory.</summary>
+    private bool TryGetEntry(long index, out VhdxBatEntry entry)
+    {
+        if (_pages.Find(PageOf(index)) is not { } page)
+        {
+            entry = default;
+            return false;
+        }
+
+        entry = page.Entry((int)(index % VhdxTablePage.EntryCount));
+        if (!page.IsSound && !_validator.IsPossible(index, entry, _view.Length))
+        {
+            entry = Impossible;
+        }
+
+        return true;
+    }
+
+    private ValueTask<BlockStatus> LoadEntryAsync(long index, CancellationToken cancellationToken)
+    {
+        var page = PageOf(index);
+        var offset = page * VhdxTablePage.Size;
+        return LoadPageAsync(page, _batOffset + offset, (int)Math.Min(VhdxTablePage.Size, _batRegionLength - offset), page * VhdxTablePage.EntryCount, cancellationToken);
+    }
+
+    /// <summary>Reads a page unless it is in memory.</summary>
+    /// <param name="number">The page's.</param>
+    /// <param name="fileOffset">Bytes from the file's start to it.</param>
+    /// <param name="size">Bytes to read; the rest is zero.</param>
+    /// <param name="firstEntry">The first entry of the BAT in it; -1 for a page of a sector bitmap.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    private async ValueTask<BlockStatus> LoadPageAsync(long number, long fileOffset, int size, long firstEntry, CancellationToken cancellationToken)
+    {
+        if (_pages.Find(number) is not null)
+        {
+            return BlockStatus.Ok;
+        }
+
+        using var buffer = PooledBuffer.Rent(VhdxTablePage.Size);
+        var status = await _view.ReadAsync(fileOffset, buffer.Buffers, 0, size, cancellationToken).ConfigureAwait(false);
+        if (status != BlockStatus.Ok)
+        {
+            return status == BlockStatus.OutOfRange ? BlockStatus.IoError : status;
+        }
+
+        var page = VhdxTablePage.Parse(buffer.Span[..size]);
+        page.IsSound = firstEntry < 0 || IsSound(page, firstEntry);
+        _pages.Add(number, page);
+        return BlockStatus.Ok;
+    }
+
+    private bool IsSound(VhdxTablePage page, long firstEntry)
+    {
+        var fileLength = _view.Length;
+        var count = (int)Math.Min(VhdxTablePage.EntryCount, _entryCount - firstEntry);
+        for (var i = 0; i < count; i++)
+        {
+            if (!_validator.IsPossible(firstEntry + i, page.Entry(i), fileLength))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+}

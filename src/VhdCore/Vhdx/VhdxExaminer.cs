@@ -1,0 +1,98 @@
+using VhdCore.Primitives;
+using VhdCore.Storage;
+
+namespace VhdCore.Vhdx;
+
+/// <summary>
+/// Reads an image's structures and judges them, all in one place, for opening, describing and checking. Beside the log, where there is one to replay, it
+/// reads some hundred KiB.
+/// </summary>
+internal static class VhdxExaminer
+{
+    private const ushort SupportedVersion = 1;
+
+    /// <summary>Looks at every structure that can be reached; refuses nothing, and writes nothing.</summary>
+    /// <exception cref="Errors.StorageException">The medium failed.</exception>
+    public static async ValueTask<VhdxExamination> ExamineAsync(IStorage storage, CancellationToken cancellationToken)
+    {
+        var findings = new VhdxFindings();
+        var metadata = await ReadAsync(storage, findings, cancellationToken).ConfigureAwait(false);
+        return new VhdxExamination { Path = storage.Name, Findings = findings.All, Metadata = metadata };
+    }
+
+    private static async ValueTask<VhdxMetadata?> ReadAsync(IStorage storage, VhdxFindings findings, CancellationToken cancellationToken)
+    {
+        if (storage.Length < VhdxLayout.HeaderSectionSize)
+        {
+            findings.Corrupt(
+                VhdxFindingId.FileTooShort, "file", storage.Length,
+                $"The file has {storage.Length} bytes; a VHDX's header section alone takes {VhdxLayout.HeaderSectionSize}. It was cut short, or is something else.");
+            return null;
+        }
+
+        var identifier = new byte[VhdxFileTypeIdentifierView.Size];
+        await storage.ReadExactAsync(0, identifier, "the file type identifier", cancellationToken).ConfigureAwait(false);
+        if (!new VhdxFileTypeIdentifierView(identifier).HasSignature)
+        {
+            findings.Corrupt(
+                VhdxFindingId.Signature, "file type identifier", 0,
+                "The file does not begin with 'vhdxfile': its start was overwritten, or it is something else.");
+            return null;
+        }
+
+        if (!Alignment.Is(storage.Length, VhdxLayout.StructureAlignment))
+        {
+            // Disk2vhd leaves 512 bytes behind the last block, old QEMU a last block cut short.
+            findings.Note(
+                VhdxFindingId.FileLength, "file", storage.Length,
+                $"The file has {storage.Length} bytes, which is no whole number of MiB. What a last block lacks reads as zeros.");
+        }
+
+        var headers = await VhdxHeaderFinder.FindAsync(storage, findings, cancellationToken).ConfigureAwait(false);
+        if (headers.Current is not { } header)
+        {
+            return null;
+        }
+
+        if (header.Version != SupportedVersion)
+        {
+            findings.Unsupported(
+                VhdxFindingId.HeaderVersion, "header", header.FileOffset + 66,
+                $"The header's version is {header.Version}; {SupportedVersion} is the only one that was ever specified.",
+                "Convert the image with the program that made it.");
+            return null;
+        }
+
+        var replay = await VhdxLogReader.ReadAsync(storage, header, findings, cancellationToken).ConfigureAwait(false);
+        if (!findings.CanGoOn)
+        {
+            return null;
+        }
+
+        // Not disposed of: the storage stays the caller's.
+        var view = replay is null ? storage : new VhdxReplayOverlay(storage, replay);
+        var regions = await VhdxRegionReader.ReadAsync(view, header, findings, cancellationToken).ConfigureAwait(false);
+        if (regions is null || !findings.CanGoOn)
+        {
+            return null;
+        }
+
+        var draft = new VhdxMetadata
+        {
+            Creator = new VhdxFileTypeIdentifierView(identifier).Creator,
+            Headers = headers,
+            Header = header,
+            Replay = replay,
+            Regions = regions,
+            BatRegion = regions.First(region => region.Id == VhdxKnownIds.BatRegion),
+            MetadataRegion = regions.First(region => region.Id == VhdxKnownIds.MetadataRegion),
+            Items = [],
+            BlockSize = 0,
+            LeaveBlocksAllocated = false,
+            VirtualSize = 0,
+            LogicalSectorSize = 0,
+            PhysicalSectorSize = 0,
+        };
+        return await VhdxItemReader.ReadAsync(view, draft, findings, cancellationToken).ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,32 @@
+using VhdCore.Errors;
+using VhdCore.Formats;
+using VhdCore.Storage;
+
+namespace VhdCore.Vhdx;
+
+/// <summary>Reads an image's structures for its use: refuses what cannot be used as asked, and warns of what is odd.</summary>
+internal static class VhdxMetadataReader
+{
+    /// <summary>The structures, judged, as they are after the log's replay. Nothing is written.</summary>
+    /// <exception cref="CorruptImageException">The bytes contradict the format.</exception>
+    /// <exception cref="UnsupportedImageException">The image's kind or state is not handled.</exception>
+    /// <exception cref="StorageException">The medium failed.</exception>
+    public static async ValueTask<VhdxMetadata> ReadAsync(IStorage storage, ImageOpenOptions options, CancellationToken cancellationToken)
+    {
+        var examination = await VhdxExaminer.ExamineAsync(storage, cancellationToken).ConfigureAwait(false);
+        if (examination.Refusal(options) is { } refusal)
+        {
+            throw refusal;
+        }
+
+        foreach (var finding in examination.Findings)
+        {
+            if (finding.Severity != VhdxSeverity.Note)
+            {
+                options.OnWarning?.Invoke(new ImageWarning(storage.Name, finding.Message));
+            }
+        }
+
+        return examination.Metadata!;
+    }
+}

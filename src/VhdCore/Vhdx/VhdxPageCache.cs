@@ -1,0 +1,98 @@
+namespace VhdCore.Vhdx;
+
+/// <summary>Table pages in memory, within a bound that does not depend on the disk's size. Pages are numbered; finding one takes no lock.</summary>
+/// <param name="pageCount">Numbers run from 0 to below this.</param>
+/// <param name="limit">Bytes of memory to keep to, the directory of pages included; one page is kept whatever it is.</param>
+internal sealed class VhdxPageCache(long pageCount, long limit)
+{
+    private const int GroupSize = 256; // pages
+    private const int GroupMemorySize = (GroupSize * sizeof(long)) + 64; // bytes
+
+    private readonly VhdxTablePage?[]?[] _groups = new VhdxTablePage?[((pageCount - 1) / GroupSize) + 1][];
+    private readonly Lock _lock = new();
+    private long _memorySize;
+    private int _hand; // group to look at next
+
+    /// <summary>Bytes of memory taken now, roughly.</summary>
+    public long MemorySize => Interlocked.Read(ref _memorySize);
+
+    /// <summary>The page, if it is in memory.</summary>
+    public VhdxTablePage? Find(long number)
+    {
+        var group = Volatile.Read(ref _groups[number / GroupSize]);
+        var page = group is null ? null : Volatile.Read(ref group[number % GroupSize]);
+        if (page is { WasUsed: false })
+        {
+            page.WasUsed = true;
+        }
+
+        return page;
+    }
+
+    /// <summary>Keeps a page that has been read, unless somebody else kept it first, and drops others where the bound asks for it.</summary>
+    public void Add(long number, VhdxTablePage page)
+    {
+        lock (_lock)
+        {
+            ref var group = ref _groups[number / GroupSize];
+            if (group is null)
+            {
+                Volatile.Write(ref group, new VhdxTablePage?[GroupSize]);
+                _memorySize += GroupMemorySize;
+            }
+
+            ref var slot = ref group[number % GroupSize];
+            if (slot is null)
+            {
+                page.WasUsed = true;
+                Volatile.Write(ref slot, page);
+                _memorySize += VhdxTablePage.MemorySize;
+                Evict(page);
+            }
+        }
+    }
+
+    // A page that was used since the hand last passed is left for its next round.
+    private void Evict(VhdxTablePage keep)
+    {
+        var rounds = 2L * _groups.Length;
+        for (var i = 0L; _memorySize > limit && i <= rounds; i++)
+        {
+            if (_groups[_hand] is { } group && !EvictFrom(group, keep))
+            {
+                // A reader that still has the group finds nothing in it and reads its page again.
+                Volatile.Write(ref _groups[_hand], null);
+                _memorySize -= GroupMemorySize;
+            }
+
+            _hand = (_hand + 1) % _groups.Length;
+        }
+    }
+
+    /// <summary>Drops pages of a group until the bound is met.</summary>
+    /// <returns>Whether the group still holds one.</returns>
+    private bool EvictFrom(VhdxTablePage?[] group, VhdxTablePage keep)
+    {
+        var holdsPages = false;
+        for (var i = 0; i < group.Length; i++)
+        {
+            if (group[i] is not { } page)
+            {
+                continue;
+            }
+
+            if (_memorySize > limit && !page.WasUsed && !ReferenceEquals(page, keep))
+            {
+                Volatile.Write(ref group[i], null);
+                _memorySize -= VhdxTablePage.MemorySize;
+            }
+            else
+            {
+                page.WasUsed = false;
+                holdsPages = true;
+            }
+        }
+
+        return holdsPages;
+    }
+}

@@ -1,0 +1,70 @@
+using System.Buffers.Binary;
+using System.Numerics;
+
+namespace VhdCore.Vhdx;
+
+/// <summary>4 KiB of the BAT or of a sector bitmap block, in memory: the unit that the log updates the file in.</summary>
+/// <remarks>Words are read without a lock.</remarks>
+internal sealed class VhdxTablePage
+{
+    /// <summary>Bytes.</summary>
+    public const int Size = VhdxLayout.LogSectorSize;
+
+    /// <summary>Entries of the BAT in a page.</summary>
+    public const int EntryCount = Size / VhdxLayout.BatEntrySize;
+
+    /// <summary>Sectors of the disk that a page of a sector bitmap describes.</summary>
+    public const int BitCount = Size * 8;
+
+    /// <summary>Bytes of memory that a page takes, roughly.</summary>
+    public const int MemorySize = Size + 64;
+
+    private const int BitsPerWord = 64;
+
+    private readonly ulong[] _words; // bit 0 of word 0 is the first sector
+
+    private VhdxTablePage(ulong[] words) => _words = words;
+
+    /// <summary>Every entry was found possible. Where this is false each has to be looked at when it is used.</summary>
+    public bool IsSound { get; set; }
+
+    /// <summary>Used since eviction last came by.</summary>
+    public bool WasUsed { get; set; }
+
+    /// <summary>Reads a page as it stands in the file; what is missing of it is zero.</summary>
+    public static VhdxTablePage Parse(ReadOnlySpan<byte> bytes)
+    {
+        var words = new ulong[EntryCount];
+        for (var i = 0; i < bytes.Length / sizeof(ulong); i++)
+        {
+            words[i] = BinaryPrimitives.ReadUInt64LittleEndian(bytes[(i * sizeof(ulong))..]);
+        }
+
+        return new VhdxTablePage(words);
+    }
+
+    /// <summary>An entry of the BAT.</summary>
+    public VhdxBatEntry Entry(int index) => new(Volatile.Read(ref _words[index]));
+
+    /// <summary>How many sectors from <paramref name="sector"/> on share its answer, at most <paramref name="limit"/>; all within the page.</summary>
+    public int RunLength(int sector, int limit, out bool isPresent)
+    {
+        var bit = sector % BitsPerWord;
+        var word = Volatile.Read(ref _words[sector / BitsPerWord]) >> bit;
+        isPresent = (word & 1) != 0;
+        var run = Math.Min(SameBits(word, isPresent), BitsPerWord - bit);
+        while (run < limit && (sector + run) % BitsPerWord == 0)
+        {
+            var more = SameBits(Volatile.Read(ref _words[(sector + run) / BitsPerWord]), isPresent);
+            run += more;
+            if (more < BitsPerWord)
+            {
+                break;
+            }
+        }
+
+        return Math.Min(run, limit);
+    }
+
+    private static int SameBits(ulong word, bool ones) => BitOperations.TrailingZeroCount(ones ? ~word : word);
+}
