@@ -1,3 +1,5 @@
+using VhdCore.Layers;
+
 namespace VhdCore.Vhd;
 
 /// <summary>One commit's decision: what is written, and whether a flush must come first. The bytes are those of its beginning.</summary>
@@ -10,7 +12,7 @@ internal sealed class VhdCommit
     public List<Write> Writes { get; } = [];
 
     /// <summary>Places that nothing points at once this is durable.</summary>
-    public required List<VhdSlotPool.Freed> Freed { get; init; }
+    public required List<SlotPool.Freed> Freed { get; init; }
 
     /// <param name="Offset">Bytes from the file's start.</param>
     /// <param name="Bytes">Whole sectors, each of which may land or not.</param>

@@ -1,3 +1,4 @@
+using VhdCore.Layers;
 using VhdCore.Primitives;
 
 namespace VhdCore.Vhd;
@@ -23,7 +24,7 @@ internal sealed class VhdDirtyTables(VhdBlockTable table)
     public bool IsFull(long bitmapLimit) => _changes.NewBlocks.Count >= MaxNewBlocks || _changes.BitmapSize >= bitmapLimit;
 
     /// <summary>A block has got its place.</summary>
-    public void Added(int block, VhdSlot slot)
+    public void Added(int block, Slot slot)
     {
         _changes.TableSectors.Add(block / EntriesPerSector);
         _changes.NewBlocks.Add(block);
@@ -56,7 +57,7 @@ internal sealed class VhdDirtyTables(VhdBlockTable table)
     public bool IsCommitted(int block) => !_changes.Concerns(block) && _committing?.Concerns(block) != true;
 
     /// <summary>Takes the changes for a commit, with the bytes as they are now.</summary>
-    public VhdCommit TakeCommit(List<VhdSlotPool.Freed> freed)
+    public VhdCommit TakeCommit(List<SlotPool.Freed> freed)
     {
         var changes = _changes;
         _committing = changes;

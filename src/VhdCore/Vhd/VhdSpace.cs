@@ -24,7 +24,7 @@ internal sealed class VhdSpace : IDisposable
 
     private readonly IStorage _storage;
     private readonly VhdBlockTable _table;
-    private readonly VhdSlotPool _pool;
+    private readonly SlotPool _pool;
     private readonly byte[] _footer;
     private readonly SemaphoreSlim _mutex = new(1, 1);
     private readonly byte _freshBitmapByte;
@@ -39,7 +39,7 @@ internal sealed class VhdSpace : IDisposable
     /// <param name="footer">The footer's 512 bytes.</param>
     /// <param name="footerOffset">Where the end footer lies.</param>
     /// <param name="dataEnd">Where the last structure or block ends.</param>
-    public VhdSpace(IStorage storage, VhdBlockTable table, VhdSlotPool pool, byte[] footer, long footerOffset, long dataEnd)
+    public VhdSpace(IStorage storage, VhdBlockTable table, SlotPool pool, byte[] footer, long footerOffset, long dataEnd)
     {
         _storage = storage;
         _table = table;
@@ -58,7 +58,7 @@ internal sealed class VhdSpace : IDisposable
         await _mutex.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            List<uint> reusable;
+            List<long> reusable;
             lock (_table.Lock)
             {
                 if (_pool.AvailableCount > 0)
@@ -95,7 +95,7 @@ internal sealed class VhdSpace : IDisposable
         try
         {
             int wanted;
-            List<uint> reusable;
+            List<long> reusable;
             lock (_table.Lock)
             {
                 wanted = Math.Min(_pool.TakenCount, MaxPrepared) - _pool.AvailableCount;
@@ -167,33 +167,33 @@ internal sealed class VhdSpace : IDisposable
     public void Dispose() => _mutex.Dispose();
 
     /// <summary>Places to format, at most so many. The caller has the table's lock.</summary>
-    private List<uint> TakeUnformatted(int count)
+    private List<long> TakeUnformatted(int count)
     {
-        var entries = new List<uint>();
-        while (entries.Count < Math.Min(count, MaxReformatted) && _pool.TryTakeUnformatted(out var entry))
+        var offsets = new List<long>();
+        while (offsets.Count < Math.Min(count, MaxReformatted) && _pool.TryTakeUnformatted(out var offset))
         {
-            entries.Add(entry);
+            offsets.Add(offset);
         }
 
-        return entries;
+        return offsets;
     }
 
     private async ValueTask<BlockStatus> ExtendAsync(int slotCount)
     {
-        var slots = new List<uint>(slotCount);
+        var slots = new List<long>(slotCount);
         var end = _dataEnd;
         for (var i = 0; i < slotCount; i++)
         {
             // Behind the old footer's sector, with the data on its alignment.
             var occupied = end == _footerOffset ? end + VhdLayout.FooterSize : end;
             var data = Alignment.Up(occupied + _table.BitmapSize, VhdLayout.DataAlignment);
-            var entry = (data - _table.BitmapSize) / VhdLayout.SectorSize;
-            if (entry > MaxEntry || (_storage.Traits.IsBlockDevice && data + _table.BlockSize > _footerOffset))
+            var offset = data - _table.BitmapSize;
+            if (offset / VhdLayout.SectorSize > MaxEntry || (_storage.Traits.IsBlockDevice && data + _table.BlockSize > _footerOffset))
             {
                 break;
             }
 
-            slots.Add((uint)entry);
+            slots.Add(offset);
             end = data + _table.BlockSize;
         }
 
@@ -218,16 +218,16 @@ internal sealed class VhdSpace : IDisposable
         return await FormatAllAsync(slots, isKnownZero: _storage.Traits.ExtensionReadsZeros).ConfigureAwait(false);
     }
 
-    private async ValueTask<BlockStatus> FormatAllAsync(List<uint> entries, bool isKnownZero)
+    private async ValueTask<BlockStatus> FormatAllAsync(List<long> offsets, bool isKnownZero)
     {
-        foreach (var entry in entries)
+        foreach (var offset in offsets)
         {
-            var status = await FormatAsync(entry, isKnownZero).ConfigureAwait(false);
+            var status = await FormatAsync(offset, isKnownZero).ConfigureAwait(false);
             if (status != BlockStatus.Ok)
             {
                 lock (_table.Lock)
                 {
-                    entries.ForEach(_pool.AddUnformatted);
+                    offsets.ForEach(_pool.AddUnformatted);
                 }
 
                 return status;
@@ -236,16 +236,15 @@ internal sealed class VhdSpace : IDisposable
 
         lock (_table.Lock)
         {
-            entries.ForEach(_pool.AddFormatted);
+            offsets.ForEach(_pool.AddFormatted);
         }
 
         return BlockStatus.Ok;
     }
 
     /// <summary>Writes a new block's bitmap, and zeros over the data unless it is known to read so.</summary>
-    private async ValueTask<BlockStatus> FormatAsync(uint entry, bool isKnownZero)
+    private async ValueTask<BlockStatus> FormatAsync(long offset, bool isKnownZero)
     {
-        var offset = (long)entry * VhdLayout.SectorSize;
         if (!isKnownZero)
         {
             var status = await ZeroAsync(offset + _table.BitmapSize, _table.BlockSize).ConfigureAwait(false);

@@ -14,7 +14,7 @@ namespace VhdCore.Vhd;
 internal sealed class VhdWriter : IWritableLayer
 {
     private readonly VhdBlockTable _table;
-    private readonly VhdSlotPool _pool;
+    private readonly SlotPool _pool;
     private readonly VhdSpace _space;
     private readonly VhdDirtyTables _dirty;
     private readonly VhdMetadata _metadata;
@@ -169,7 +169,7 @@ internal sealed class VhdWriter : IWritableLayer
             if (entry != VhdLayout.UnusedEntry)
             {
                 _table.Unpublish(block);
-                _pool.AddFreed(entry);
+                _pool.AddFreed((long)entry * VhdLayout.SectorSize);
                 _dirty.Removed(block);
                 _hasMovedSpace = true;
             }
@@ -223,7 +223,7 @@ internal sealed class VhdWriter : IWritableLayer
             }
 
             _dirty.Added(block, slot);
-            _table.Publish(block, slot.Entry, _table.IsDifferencing ? VhdSectorBitmap.CreateEmpty((int)(BlockSize / VhdLayout.SectorSize)) : VhdSectorBitmap.Full);
+            _table.Publish(block, (uint)(slot.Offset / VhdLayout.SectorSize), _table.IsDifferencing ? VhdSectorBitmap.CreateEmpty((int)(BlockSize / VhdLayout.SectorSize)) : VhdSectorBitmap.Full);
             _hasMovedSpace = true;
             return null;
         }

@@ -29,7 +29,7 @@ internal static class VhdWriterOpener
             storage, metadata, metadata.DataEnd(storage.Length), options.TableCacheBytes, isWritable: true, cancellationToken).ConfigureAwait(false);
         var endOfData = EndOfData(metadata, table, storage.Length, wholeBlocks: false);
         var footerOffset = await PlaceFootersAsync(storage, metadata, endOfData, cancellationToken).ConfigureAwait(false);
-        var pool = new VhdSlotPool(gate);
+        var pool = new SlotPool(gate);
 
         // On a block device, what lies behind the data is VhdSpace's to extend into: it must not be a hole as well.
         AddHoles(metadata, table, storage.Length, storage.Traits.IsBlockDevice ? endOfData : footerOffset, pool);
@@ -109,19 +109,6 @@ internal static class VhdWriterOpener
             footerOffset = Math.Max(endOfData, footerOffset < 0 ? Alignment.Up(storage.Length, VhdLayout.SectorSize) : 0);
         }
 
-        if (footerOffset != metadata.EndFooterOffset || metadata.EndFooterLength != VhdLayout.FooterSize)
-        {
-            await storage.WriteExactAsync(footerOffset, footer, cancellationToken).ConfigureAwait(false);
-            await storage.FlushOrThrowAsync(cancellationToken).ConfigureAwait(false);
-        }
-
-        if (metadata.EndFooterOffset >= 0 && metadata.EndFooterOffset < endOfData)
-        {
-            // The last block was cut short by the footer; now that it is whole, its tail is zeros and not a footer.
-            await storage.WriteExactAsync(metadata.EndFooterOffset, new byte[VhdLayout.FooterSize], cancellationToken).ConfigureAwait(false);
-            await storage.FlushOrThrowAsync(cancellationToken).ConfigureAwait(false);
-        }
-
         var copy = new byte[VhdLayout.FooterSize];
         await storage.ReadExactAsync(0, copy, cancellationToken).ConfigureAwait(false);
         if (!copy.AsSpan().SequenceEqual(footer.Span))
@@ -130,11 +117,25 @@ internal static class VhdWriterOpener
             await storage.FlushOrThrowAsync(cancellationToken).ConfigureAwait(false);
         }
 
+        if (metadata.EndFooterOffset >= 0 && metadata.EndFooterOffset < endOfData)
+        {
+            // The last block is cut short by the footer. Its tail reads as zeros as long as that is the footer, so it must be zeros before another place is:
+            // in between, the copy at 0 serves.
+            await storage.WriteExactAsync(metadata.EndFooterOffset, new byte[VhdLayout.FooterSize], cancellationToken).ConfigureAwait(false);
+            await storage.FlushOrThrowAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        if (footerOffset != metadata.EndFooterOffset || metadata.EndFooterLength != VhdLayout.FooterSize)
+        {
+            await storage.WriteExactAsync(footerOffset, footer, cancellationToken).ConfigureAwait(false);
+            await storage.FlushOrThrowAsync(cancellationToken).ConfigureAwait(false);
+        }
+
         return footerOffset;
     }
 
     /// <summary>Places between blocks, and between the last one and <paramref name="end"/>, that an earlier session left unused. What they hold is unknown.</summary>
-    private static void AddHoles(VhdMetadata metadata, VhdBlockTable table, long fileLength, long end, VhdSlotPool pool)
+    private static void AddHoles(VhdMetadata metadata, VhdBlockTable table, long fileLength, long end, SlotPool pool)
     {
         var used = table.Entries.ToArray();
         Array.Sort(used); // unused entries are the largest number, and come last
@@ -158,7 +159,7 @@ internal static class VhdWriterOpener
                     return;
                 }
 
-                pool.AddUnformatted((uint)((data - table.BitmapSize) / VhdLayout.SectorSize));
+                pool.AddUnformatted(data - table.BitmapSize);
                 count++;
                 start = data + table.BlockSize;
             }

@@ -1,17 +1,16 @@
 using System.Diagnostics;
-using VhdCore.Layers;
 
-namespace VhdCore.Vhd;
+namespace VhdCore.Layers;
 
 /// <summary>
 /// The places that new blocks can take, from freed to ready: freed by a release, its removal committed, out of reach of operations in flight,
 /// formatted, durable. Guarded by the table's lock.
 /// </summary>
-internal sealed class VhdSlotPool(InFlightGate gate)
+internal sealed class SlotPool(InFlightGate gate)
 {
-    private readonly Queue<uint> _durable = new();
-    private readonly Queue<(uint Entry, long Stamp)> _formatted = new();
-    private readonly Queue<uint> _unformatted = new();
+    private readonly Queue<long> _durable = new();
+    private readonly Queue<(long Offset, long Stamp)> _formatted = new();
+    private readonly Queue<long> _unformatted = new();
     private readonly Queue<Freed> _draining = new();
     private List<Freed> _uncommitted = [];
     private long _stamp; // number of the next flush
@@ -25,15 +24,15 @@ internal sealed class VhdSlotPool(InFlightGate gate)
     public void ResetTaken() => TakenCount = 0;
 
     /// <summary>Takes a slot, a durable one if there is one.</summary>
-    public bool TryTake(out VhdSlot slot)
+    public bool TryTake(out Slot slot)
     {
-        if (_durable.TryDequeue(out var entry))
+        if (_durable.TryDequeue(out var offset))
         {
-            slot = new VhdSlot(entry, IsDurable: true);
+            slot = new Slot(offset, IsDurable: true);
         }
         else if (_formatted.TryDequeue(out var formatted))
         {
-            slot = new VhdSlot(formatted.Entry, IsDurable: Sabotage.Is(SabotagePoint.ReadyAfterFlush));
+            slot = new Slot(formatted.Offset, IsDurable: Sabotage.Is(SabotagePoint.ReadyAfterFlush));
         }
         else
         {
@@ -46,15 +45,15 @@ internal sealed class VhdSlotPool(InFlightGate gate)
     }
 
     /// <summary>A slot's formatting has been written, not yet flushed.</summary>
-    public void AddFormatted(uint entry) => _formatted.Enqueue((entry, _stamp));
+    public void AddFormatted(long offset) => _formatted.Enqueue((offset, _stamp));
 
     /// <summary>A place that nothing points at, in an unknown state.</summary>
-    public void AddUnformatted(uint entry) => _unformatted.Enqueue(entry);
+    public void AddUnformatted(long offset) => _unformatted.Enqueue(offset);
 
     /// <summary>A block has lost its place; the entry was unpublished just now.</summary>
-    public void AddFreed(uint entry)
+    public void AddFreed(long offset)
     {
-        var freed = new Freed(entry, gate.Epoch);
+        var freed = new Freed(offset, gate.Epoch);
         if (Sabotage.Is(SabotagePoint.FreeAfterCommit))
         {
             _draining.Enqueue(freed);
@@ -76,15 +75,15 @@ internal sealed class VhdSlotPool(InFlightGate gate)
     public void AddCommitted(List<Freed> freed) => freed.ForEach(_draining.Enqueue);
 
     /// <summary>Takes a place that must be formatted before use: committed as free, and no operation in flight can still move bytes there.</summary>
-    public bool TryTakeUnformatted(out uint entry)
+    public bool TryTakeUnformatted(out long offset)
     {
         while (_draining.TryPeek(out var freed) && (gate.IsDrained(freed.Epoch) || Sabotage.Is(SabotagePoint.Leases)))
         {
             _draining.Dequeue();
-            _unformatted.Enqueue(freed.Entry);
+            _unformatted.Enqueue(freed.Offset);
         }
 
-        return _unformatted.TryDequeue(out entry);
+        return _unformatted.TryDequeue(out offset);
     }
 
     /// <summary>A flush of the storage starts.</summary>
@@ -98,12 +97,12 @@ internal sealed class VhdSlotPool(InFlightGate gate)
         while (_formatted.TryPeek(out var slot) && slot.Stamp <= stamp)
         {
             _formatted.Dequeue();
-            _durable.Enqueue(slot.Entry);
+            _durable.Enqueue(slot.Offset);
         }
     }
 
     /// <summary>A place given up.</summary>
-    /// <param name="Entry">Where.</param>
+    /// <param name="Offset">Bytes from the storage's start.</param>
     /// <param name="Epoch">The gate's epoch just after the entry was gone.</param>
-    internal readonly record struct Freed(uint Entry, long Epoch);
+    internal readonly record struct Freed(long Offset, long Epoch);
 }
