@@ -5,6 +5,8 @@ namespace VhdCore.Testing.Faults;
 /// <summary>Which operations of one or more <see cref="FaultStorage"/>s fail, come up short, or take their time. Any thread.</summary>
 public sealed class FaultPlan
 {
+    private const int SectorSize = 512; // bytes
+
     private readonly Lock _gate = new();
     private readonly Random _random;
     private readonly long[] _counts = new long[Enum.GetValues<StorageOperation>().Length];
@@ -18,10 +20,10 @@ public sealed class FaultPlan
     /// <summary>Chance, from 0 to 1, that an operation completes later, on another thread, and after ones that came later.</summary>
     public double DelayProbability { get; set; }
 
-    /// <summary>Chance, from 0 to 1, that a <c>TryRead</c> moves less than it could: nothing, or a part from the front.</summary>
+    /// <summary>Chance, from 0 to 1, that a <c>TryRead</c> moves less than it could: nothing, or whole sectors from the front.</summary>
     public double ShortReadProbability { get; set; }
 
-    /// <summary>Bytes; an operation longer than this happens in pieces, with other operations in between. 0 leaves operations whole.</summary>
+    /// <summary>Bytes; a longer operation happens in pieces that end on multiples of this, with other operations in between. 0 leaves operations whole.</summary>
     public int PieceSize { get; set; }
 
     /// <summary>Called before each operation, with its kind and the storage's name.</summary>
@@ -94,11 +96,18 @@ public sealed class FaultPlan
         }
     }
 
-    internal long Shorten(long length)
+    internal long Shorten(long offset, long length)
     {
         lock (_gate)
         {
-            return _random.NextDouble() < ShortReadProbability ? _random.NextInt64(length) : length;
+            if (_random.NextDouble() >= ShortReadProbability)
+            {
+                return length;
+            }
+
+            // Media come up short between sectors, not inside them.
+            var end = offset + _random.NextInt64(length);
+            return Math.Max(0, (end & -SectorSize) - offset);
         }
     }
 

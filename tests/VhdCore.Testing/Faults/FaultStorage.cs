@@ -22,7 +22,7 @@ public sealed class FaultStorage(IStorage inner, FaultPlan plan) : IStorage
     /// <inheritdoc/>
     public long TryRead(long offset, BlockBuffers into, long start, long length)
     {
-        var wanted = length > 0 ? plan.Shorten(length) : length;
+        var wanted = length > 0 ? plan.Shorten(offset, length) : length;
         return wanted == 0 || plan.Enter(StorageOperation.Read, Name, growth: 0) != BlockStatus.Ok ? 0 : inner.TryRead(offset, into, start, wanted);
     }
 
@@ -31,6 +31,7 @@ public sealed class FaultStorage(IStorage inner, FaultPlan plan) : IStorage
         RunAsync(
             StorageOperation.Read,
             growth: 0,
+            offset,
             length,
             (at, run) => inner.ReadAsync(offset + at, into, start + at, run, cancellationToken));
 
@@ -39,32 +40,33 @@ public sealed class FaultStorage(IStorage inner, FaultPlan plan) : IStorage
         RunAsync(
             StorageOperation.Write,
             growth: offset < 0 || length < 0 ? 0 : offset - inner.Length + length,
+            offset,
             length,
             (at, run) => inner.WriteAsync(offset + at, from, start + at, run, flags, cancellationToken));
 
     /// <inheritdoc/>
     public ValueTask<BlockStatus> FlushAsync(CancellationToken cancellationToken = default) =>
-        RunAsync(StorageOperation.Flush, growth: 0, length: 0, (_, _) => inner.FlushAsync(cancellationToken));
+        RunAsync(StorageOperation.Flush, growth: 0, offset: 0, length: 0, (_, _) => inner.FlushAsync(cancellationToken));
 
     /// <inheritdoc/>
     public ValueTask<BlockStatus> SetLengthAsync(long length, CancellationToken cancellationToken = default) =>
-        RunAsync(StorageOperation.SetLength, growth: 0, length: 0, (_, _) => inner.SetLengthAsync(length, cancellationToken));
+        RunAsync(StorageOperation.SetLength, growth: 0, offset: 0, length: 0, (_, _) => inner.SetLengthAsync(length, cancellationToken));
 
     /// <inheritdoc/>
     public ValueTask<BlockStatus> PunchHoleAsync(long offset, long length, CancellationToken cancellationToken = default) =>
-        RunAsync(StorageOperation.Punch, growth: 0, length: 0, (_, _) => inner.PunchHoleAsync(offset, length, cancellationToken));
+        RunAsync(StorageOperation.Punch, growth: 0, offset: 0, length: 0, (_, _) => inner.PunchHoleAsync(offset, length, cancellationToken));
 
     /// <inheritdoc/>
     public StorageRun Map(long offset, long length) => inner.Map(offset, length);
 
     /// <inheritdoc/>
     public ValueTask<BlockStatus> RenameAsync(string newName, CancellationToken cancellationToken = default) =>
-        RunAsync(StorageOperation.Rename, growth: 0, length: 0, (_, _) => inner.RenameAsync(newName, cancellationToken));
+        RunAsync(StorageOperation.Rename, growth: 0, offset: 0, length: 0, (_, _) => inner.RenameAsync(newName, cancellationToken));
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => inner.DisposeAsync();
 
-    private async ValueTask<BlockStatus> RunAsync(StorageOperation operation, long growth, long length, Func<long, long, ValueTask<BlockStatus>> run)
+    private async ValueTask<BlockStatus> RunAsync(StorageOperation operation, long growth, long offset, long length, Func<long, long, ValueTask<BlockStatus>> run)
     {
         var status = plan.Enter(operation, Name, growth);
         await LetOthersGoFirstAsync();
@@ -79,9 +81,11 @@ public sealed class FaultStorage(IStorage inner, FaultPlan plan) : IStorage
         }
         else
         {
-            for (long done = 0; done < length && status == BlockStatus.Ok; done += plan.PieceSize)
+            long piece;
+            for (long done = 0; done < length && status == BlockStatus.Ok; done += piece)
             {
-                status = await run(done, Math.Min(plan.PieceSize, length - done));
+                piece = Math.Min(plan.PieceSize - ((offset + done) % plan.PieceSize), length - done);
+                status = await run(done, piece);
                 await LetOthersGoFirstAsync();
             }
         }

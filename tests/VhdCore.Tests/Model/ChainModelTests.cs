@@ -1,0 +1,148 @@
+using System.Globalization;
+using VhdCore.Disks;
+using VhdCore.Errors;
+using VhdCore.Formats;
+using VhdCore.Operations;
+using VhdCore.Primitives;
+using VhdCore.Testing;
+
+namespace VhdCore.Tests.Model;
+
+/// <summary>
+/// Chains against a plain byte array: requests of every kind at any alignment, from many threads, overlapping or side by side in one sector.
+/// VHDKIT_SEED repeats the requests of one seed; what the threads make of them differs.
+/// </summary>
+public class ChainModelTests
+{
+    private const int SeedCount = 30;
+    private const int Rounds = 5;
+    private const int Workers = 6;
+    private const int RequestsOfAWorker = 25;
+
+    public static TheoryData<int> Seeds => int.TryParse(Environment.GetEnvironmentVariable("VHDKIT_SEED"), CultureInfo.InvariantCulture, out var seed)
+        ? [seed]
+        : [.. Enumerable.Range(1, SeedCount)];
+
+    [Theory]
+    [MemberData(nameof(Seeds))]
+    public async Task A_chain_holds_what_a_byte_array_would(int seed)
+    {
+        var random = new Random(seed);
+        var chain = await ModelChain.CreateAsync(random);
+        var content = chain.Content;
+        var disk = await OpenAsync(chain);
+        try
+        {
+            Assert.Equal(content.Length, disk.Length);
+            for (var round = 0; round < Rounds; round++)
+            {
+                content = await RoundAsync(disk, content, random, $"seed {seed}, round {round}, {chain}");
+                if (random.Next(2) == 0)
+                {
+                    await disk.DisposeAsync();
+                    disk = await OpenAsync(chain);
+                }
+            }
+        }
+        finally
+        {
+            await disk.DisposeAsync();
+        }
+
+        var report = await CheckOperation.RunAsync(chain.Leaf, resolver: chain.Resolver);
+        Assert.DoesNotContain(report.Findings, finding => finding.Severity == CheckSeverity.Corruption);
+        await using var reader = await VirtualDisk.OpenAsync(chain.Leaf, resolver: chain.Resolver);
+        var read = await reader.Device.ReadBytesAsync(0, content.Length);
+        Assert.True(content.AsSpan().SequenceEqual(read), $"seed {seed}: opened for reading, the disk is another; {chain}");
+    }
+
+    private static ValueTask<VirtualDisk> OpenAsync(ModelChain chain) =>
+        VirtualDisk.OpenAsync(chain.Leaf, new ImageOpenOptions { Writable = true, Format = chain.Leaf.EndsWith("raw", StringComparison.Ordinal) ? ImageFormat.Raw : null }, chain.Resolver);
+
+    /// <summary>Lets all threads loose, judges what they read, and returns what the disk holds after.</summary>
+    private static async Task<byte[]> RoundAsync(VirtualDisk disk, byte[] content, Random random, string where)
+    {
+        var log = new RequestLog(content);
+        var seeds = Enumerable.Range(0, Workers).Select(_ => random.Next()).ToArray();
+        await Task.WhenAll(seeds.Select(seed => Task.Run(() => WorkAsync(disk, log, new Random(seed), content.Length))));
+        var begin = log.Now();
+        var after = await disk.Device.ReadBytesAsync(0, content.Length);
+        log.AddRead(0, after, begin);
+        Assert.True(log.Judge() is not { } complaint, $"{where}: {log.Judge()}");
+        return after;
+    }
+
+    private static async Task WorkAsync(VirtualDisk disk, RequestLog log, Random random, int size)
+    {
+        for (var i = 0; i < RequestsOfAWorker; i++)
+        {
+            var (offset, length) = Pick(random, size);
+            switch (random.Next(16))
+            {
+                case < 7:
+                    await WriteAsync(disk, log, random, offset, length);
+                    break;
+
+                case < 11:
+                    var begin = log.Now();
+                    log.AddRead(offset, await disk.Device.ReadBytesAsync(offset, length), begin);
+                    break;
+
+                case 11:
+                    var trim = log.BeginChange(offset, length, content: null, isHint: true);
+                    Assert.Equal(BlockStatus.Ok, await disk.Device.TrimAsync(offset, length));
+                    log.End(trim);
+                    break;
+
+                case 12:
+                    var zero = log.BeginChange(offset, length, content: null);
+                    Assert.Equal(BlockStatus.Ok, await disk.Device.ZeroAsync(offset, length));
+                    log.End(zero);
+                    break;
+
+                case 13:
+                    var run = await disk.Device.MapAsync(offset, length);
+                    Assert.Equal((BlockStatus.Ok, offset), (run.Status, (int)run.Offset));
+                    Assert.InRange(run.Length, 1, length);
+                    break;
+
+                default:
+                    Assert.Equal(BlockStatus.Ok, await disk.Device.FlushAsync());
+                    break;
+            }
+        }
+    }
+
+    private static async Task WriteAsync(VirtualDisk disk, RequestLog log, Random random, int offset, int length)
+    {
+        var bytes = new byte[length];
+        random.NextBytes(bytes);
+        var change = log.BeginChange(offset, length, bytes);
+        Assert.Equal(BlockStatus.Ok, await disk.Device.WriteBytesAsync(offset, bytes, random.Next(10) == 0 ? WriteFlags.Fua : WriteFlags.None));
+        log.End(change);
+    }
+
+    /// <summary>A range: whole sectors, parts of one, anything; often in a corner where the threads meet.</summary>
+    private static (int Offset, int Length) Pick(Random random, int size)
+    {
+        var span = random.Next(3) == 0 ? Math.Min(size, 16 * RequestLog.SectorSize) : size;
+        switch (random.Next(4))
+        {
+            case 0:
+                var sector = random.Next(span / RequestLog.SectorSize);
+                return (sector * RequestLog.SectorSize, RequestLog.SectorSize * random.Next(1, Math.Min(16, (size / RequestLog.SectorSize) - sector) + 1));
+
+            case 1:
+                var small = random.Next(span - 64);
+                return (small, random.Next(1, 64));
+
+            case 2:
+                var start = random.Next(span / 4096) * 4096;
+                return (start, Math.Min(random.Next(1, 5) * 4096, size - start));
+
+            default:
+                var offset = random.Next(span);
+                return (offset, random.Next(1, Math.Min(size - offset, 20_000) + 1));
+        }
+    }
+}
