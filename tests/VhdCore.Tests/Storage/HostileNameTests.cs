@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Runtime.Versioning;
 using VhdCore.Errors;
 using VhdCore.Storage;
 using VhdCore.Testing;
@@ -76,6 +77,26 @@ public sealed class HostileNameTests : IDisposable
 
         Assert.Contains("too long", tooLong.Message, StringComparison.Ordinal);
         Assert.Contains("its folder does not exist", noFolder.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    [UnsupportedOSPlatform("windows")]
+    public async Task A_file_that_may_not_be_opened_is_told_apart_from_a_missing_one(bool usePortablePath)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Modes are Unix's.");
+        Assert.SkipWhen(Environment.IsPrivilegedProcess, "Root may open everything.");
+        await File.WriteAllTextAsync(_folder["closed"], "");
+        File.SetUnixFileMode(_folder["closed"], UnixFileMode.UserRead);
+
+        await FileStorage.Open(_folder["closed"], StorageOpenOptions.ForReading, usePortablePath).DisposeAsync();
+        var writing = Assert.Throws<StorageException>(() => FileStorage.Open(_folder["closed"], StorageOpenOptions.ForWriting, usePortablePath));
+        File.SetUnixFileMode(_folder["closed"], UnixFileMode.None);
+        var reading = Assert.Throws<StorageException>(() => FileStorage.Open(_folder["closed"], StorageOpenOptions.ForReading, usePortablePath));
+
+        Assert.Contains("may not be written: permission denied", writing.Message, StringComparison.Ordinal);
+        Assert.Contains("may not be read: permission denied", reading.Message, StringComparison.Ordinal);
     }
 
     [Fact]
