@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Help;
 using System.Reflection;
 using VhdCli.Commands;
 using VhdCli.Output;
@@ -11,7 +10,6 @@ internal static class CommandLine
 {
     private const string Description = "Reads, writes, converts and checks virtual hard disk images and chains of them.";
 
-    // A verb's options are only built when it is asked for: starting is most of what a short verb costs.
     private static readonly (string Name, Func<Verb> Create)[] Verbs =
     [
         ("info", static () => new InfoCommand()),
@@ -36,21 +34,21 @@ internal static class CommandLine
             return ExitCode.Ok;
         }
 
-        var root = BuildTree(args.Count > 0 ? args[0] : null);
-        var parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null }); // a file may be called @name
-        var verb = parsed.CommandResult.Command as Verb;
-        if (parsed.Action is HelpAction)
+        var verb = args.Count > 0 ? Create(args[0]) : null;
+        if (args.TakeWhile(static arg => arg != "--").Any(static arg => arg is "--help" or "-h" or "-?"))
         {
-            session.Write(HelpText(root, verb));
+            session.Write(HelpText(verb));
             return ExitCode.Ok;
         }
 
+        // A file may be called @name: no response files.
+        var parsed = ((Command?)verb ?? BuildTree()).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count > 0 || verb is null)
         {
             var messages = verb is null && args.Count > 0 && args[0] is var unknown && !unknown.StartsWith('-')
                 ? [$"Command not found: {unknown}"]
                 : parsed.Errors.Select(error => error.Message).DefaultIfEmpty("a verb is missing");
-            return Misused(session, root, verb, messages);
+            return Misused(session, verb, messages);
         }
 
         session.IsVerbose = parsed.GetValue(verb.Verbose);
@@ -66,7 +64,7 @@ internal static class CommandLine
         }
         catch (UsageException misuse)
         {
-            return Misused(session, root, verb, [misuse.Message]);
+            return Misused(session, verb, [misuse.Message]);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -85,22 +83,32 @@ internal static class CommandLine
         }
     }
 
-    private static RootCommand BuildTree(string? verbName)
+    // A verb's options are only built when it is asked for, and the tree of all verbs only to show it: starting is most of what a short verb costs.
+    private static Verb? Create(string name)
+    {
+        foreach (var verb in Verbs)
+        {
+            if (verb.Name == name)
+            {
+                return verb.Create();
+            }
+        }
+
+        return null;
+    }
+
+    private static RootCommand BuildTree()
     {
         var root = new RootCommand(Description);
-        var chosen = Array.FindIndex(Verbs, verb => verb.Name == verbName);
-        for (var i = 0; i < Verbs.Length; i++)
+        foreach (var verb in Verbs)
         {
-            if (chosen < 0 || i == chosen)
-            {
-                root.Add(Verbs[i].Create());
-            }
+            root.Add(verb.Create());
         }
 
         return root;
     }
 
-    private static int Misused(CliSession session, RootCommand root, Verb? verb, IEnumerable<string> messages)
+    private static int Misused(CliSession session, Verb? verb, IEnumerable<string> messages)
     {
         foreach (var message in messages)
         {
@@ -108,13 +116,14 @@ internal static class CommandLine
         }
 
         session.Error.WriteLine();
-        session.Error.Write(HelpText(root, verb));
+        session.Error.Write(HelpText(verb));
         session.Error.Flush();
         return ExitCode.Error;
     }
 
-    private static string HelpText(RootCommand root, Verb? verb)
+    private static string HelpText(Verb? verb)
     {
+        var root = BuildTree();
         using var text = new StringWriter { NewLine = "\n" };
         string[] args = verb is null ? ["--help"] : [verb.Name, "--help"];
         root.Parse(args).Invoke(new InvocationConfiguration { Output = text, Error = text });

@@ -11,7 +11,7 @@ internal static class Program
     {
         using var signals = new Signals();
         using var session = new CliSession(
-            Console.OpenStandardInput,
+            static () => Console.OpenStandardInput(), // a lambda: naming the method itself would load what it is in
             StandardStream.OpenOutput,
             static () => new StreamWriter(StandardStream.OpenError(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), bufferSize: 256) { AutoFlush = true })
         {
@@ -19,8 +19,14 @@ internal static class Program
             CatchSignals = signals.Catch,
         };
 
-        // A list rather than the array: the parser goes through it by its interface, which lists have ready.
-        var exitCode = CommandLine.RunAsync(new List<string>(args), session, signals.Token).GetAwaiter().GetResult();
+        // A list rather than the array: the parser goes through it by its interface, which lists have ready and arrays have not.
+        var arguments = new List<string>(args.Length);
+        foreach (var argument in args)
+        {
+            arguments.Add(argument);
+        }
+
+        var exitCode = CommandLine.RunAsync(arguments, session, signals.Token).GetAwaiter().GetResult();
         return exitCode == ExitCode.Interrupted ? ExitCode.OfSignal(signals.First) : exitCode;
     }
 
@@ -36,8 +42,14 @@ internal static class Program
         /// <summary>The one that came first.</summary>
         public PosixSignal First => (PosixSignal)_first;
 
+        /// <summary>From here on they cancel. Asking again changes nothing.</summary>
         public void Catch()
         {
+            if (_registrations.Count > 0)
+            {
+                return;
+            }
+
             foreach (var signal in (ReadOnlySpan<PosixSignal>)[PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP])
             {
                 _registrations.Add(PosixSignalRegistration.Create(signal, Stop));

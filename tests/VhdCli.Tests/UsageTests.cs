@@ -109,6 +109,9 @@ public sealed class UsageTests
         using var folder = new TempFolder();
         (await Cli.RunAsync("create", "-q", "-f", "raw", folder["@list"], "1M")).EnsureSuccess();
         Assert.Contains("virtual size: 1 MiB", (await Cli.RunAsync("info", folder["@list"])).EnsureSuccess().Output, StringComparison.Ordinal);
+        var likeVerb = (await Cli.RunAsync("info", "info")).EnsureExit(1); // an image called like the verb, which is not there
+        Assert.Contains("'info'", likeVerb.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("Usage:", likeVerb.Error, StringComparison.Ordinal);
         Assert.Contains("-no-such-file", (await Cli.RunAsync("info", "--", "-no-such-file")).EnsureExit(1).Error, StringComparison.Ordinal);
     }
 

@@ -85,6 +85,18 @@ public sealed class VerbTests
     }
 
     [Fact]
+    public async Task Read_never_writes_over_the_image_or_its_parents()
+    {
+        using var folder = new TempFolder();
+        (await Cli.RunAsync("create", "-q", folder["base.vhd"], "1M")).EnsureSuccess();
+        (await Cli.RunAsync("create", "-q", "-b", folder["base.vhd"], folder["leaf.vhd"])).EnsureSuccess();
+        var before = (Images.HashOf(folder["base.vhd"]), Images.HashOf(folder["leaf.vhd"]));
+        (await Cli.RunAsync("read", folder["leaf.vhd"], "--out", folder["leaf.vhd"])).EnsureExit(1);
+        (await Cli.RunAsync("read", folder["leaf.vhd"], "--out", folder["base.vhd"])).EnsureExit(1);
+        Assert.Equal(before, (Images.HashOf(folder["base.vhd"]), Images.HashOf(folder["leaf.vhd"])));
+    }
+
+    [Fact]
     public async Task Writing_a_child_leaves_its_parent_alone()
     {
         using var folder = new TempFolder();

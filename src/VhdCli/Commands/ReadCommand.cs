@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.CommandLine;
+using VhdCli.Targets;
 
 namespace VhdCli.Commands;
 
@@ -40,6 +41,11 @@ internal sealed class ReadCommand : Verb
         }
 
         var outPath = parsed.GetValue(_out);
+        if (outPath is not (null or "-"))
+        {
+            TargetFinder.RefuseSource(session, outPath, disk);
+        }
+
         var target = outPath is null or "-" ? session.Output : new FileStream(outPath, FileMode.Create, FileAccess.Write);
         var buffer = ArrayPool<byte>.Shared.Rent(ChunkSize);
         try

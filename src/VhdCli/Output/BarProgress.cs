@@ -39,6 +39,7 @@ internal sealed class BarProgress(CliSession session) : ProgressDisplay
 
         public Bar(CliSession session)
         {
+            session.CatchSignals(); // the bar hides the cursor, and has to show it again
             var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(session.Error) });
             _display = console.Progress()
                 .AutoClear(true)

@@ -32,7 +32,7 @@ internal static class TargetFinder
         }
 
         var identity = FileIdentity.Of(path);
-        RefuseSource(session, path, identity, source);
+        RefuseSource(session, path, source);
         switch (identity.Kind)
         {
             case FileKind.Folder:
@@ -62,6 +62,24 @@ internal static class TargetFinder
         }
     }
 
+    /// <summary>Refuses a name, to be written, of an image that is being read.</summary>
+    /// <exception cref="StorageException">It is one of them, by whatever name.</exception>
+    public static void RefuseSource(CliSession session, string path, VirtualDisk source)
+    {
+        var identity = FileIdentity.Of(path);
+        var name = session.Resolver.Canonicalize(path);
+        for (var depth = 0; depth < source.Images.Count; depth++)
+        {
+            var image = source.Images[depth].Path;
+            if (session.Resolver.Canonicalize(image) == name || FileIdentity.Of(image).IsSameFileAs(identity))
+            {
+                throw new StorageException(
+                    depth == 0 ? "source and target are the same file. Give the target another name."
+                    : $"it is a parent of the source '{source.Images[0].Path}'. Give the target another name.", path);
+            }
+        }
+    }
+
     private static bool IsStandardOutput(string path) => path is "-" or "/dev/stdout" or "/dev/fd/1" or "/proc/self/fd/1";
 
     private static void RequireRaw(ImageCreateOptions options, string path)
@@ -70,21 +88,6 @@ internal static class TargetFinder
         {
             throw new StorageException(
                 $"a {Values.NameOf(options.Format)} image cannot be written to a pipe, because its tables are completed last. Use -O raw, or convert to a file first.", path);
-        }
-    }
-
-    private static void RefuseSource(CliSession session, string path, FileIdentity identity, VirtualDisk source)
-    {
-        var name = session.Resolver.Canonicalize(path);
-        for (var depth = 0; depth < source.Images.Count; depth++)
-        {
-            var image = source.Images[depth].Path;
-            if (session.Resolver.Canonicalize(image) == name || FileIdentity.Of(image).IsSameFileAs(identity))
-            {
-                throw new StorageException(
-                    depth == 0 ? "source and target are the same file. Convert to another name."
-                    : $"it is a parent of the source '{source.Images[0].Path}'. Convert to another name.", path);
-            }
         }
     }
 
