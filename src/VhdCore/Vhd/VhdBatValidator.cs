@@ -16,7 +16,8 @@ internal static class VhdBatValidator
     /// <param name="entries">The table in the machine's byte order, one entry for each of the disk's blocks.</param>
     /// <param name="metadata">Judged: its table's place and block count are true.</param>
     /// <param name="fileLength">Bytes of the file.</param>
-    public static VhdBatProblem? FirstProblem(ReadOnlySpan<uint> entries, VhdMetadata metadata, long fileLength)
+    /// <param name="isForWriting">A block over the batmap or a parent locator counts as well: writing to it would damage them.</param>
+    public static VhdBatProblem? FirstProblem(ReadOnlySpan<uint> entries, VhdMetadata metadata, long fileLength, bool isForWriting = false)
     {
         var check = new Check(metadata, fileLength);
         var isAscending = true;
@@ -32,6 +33,11 @@ internal static class VhdBatValidator
             if (check.Place(i, start) is { IsFatal: true } problem)
             {
                 return problem;
+            }
+
+            if (isForWriting && check.IsInAuxiliary(i, start))
+            {
+                return new VhdBatProblem(VhdBatProblemKind.InAuxiliary, i, -1, start);
             }
 
             isAscending &= start >= previousEnd;

@@ -82,7 +82,7 @@ internal sealed class VhdBlockTable
         var bytes = GC.AllocateUninitializedArray<byte>(metadata.BlockCount * VhdLayout.BatEntrySize, pinned: true);
         await storage.ReadExactAsync((long)metadata.Header!.TableOffset, bytes, cancellationToken).ConfigureAwait(false);
         var entries = ParseEntries(bytes, metadata.BlockCount);
-        if (VhdBatValidator.FirstProblem(entries, metadata, storage.Length) is { } problem)
+        if (VhdBatValidator.FirstProblem(entries, metadata, storage.Length, isWritable) is { } problem)
         {
             throw new CorruptImageException(
                 $"'{storage.Name}': {problem.Describe(metadata, storage.Length)} Run 'vhdkit check' to see all that is wrong.", storage.Name, problem.EntryOffset(metadata));

@@ -76,7 +76,11 @@ internal static class VhdParentLocatorReader
             findings.Add(new VhdFinding(
                 VhdFindingId.ParentLocatorUnreadable, VhdSeverity.Warning, "parent locator", entryOffset,
                 $"Parent locator {index} ({VhdText.FourCharacters(entry.PlatformCode)}) says that its {length} bytes lie at byte {entry.PlatformDataOffset}: "
-                + (length > MaxDataLength ? "no path is that long" : $"the file has {storage.Length}") + ". It is not used."));
+                + (length > MaxDataLength ? "no path is that long" : $"the file has {storage.Length}") + ". It is not used.")
+            {
+                Refusal = VhdRefusal.Writing, // a block that is added later would lie over it
+                NextStep = "Convert the image into a new one to write to it.",
+            });
             return null;
         }
 

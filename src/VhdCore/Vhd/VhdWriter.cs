@@ -148,9 +148,10 @@ internal sealed class VhdWriter : IWritableLayer
         var block = _table.BlockOf(diskOffset);
         var inBlock = diskOffset & (BlockSize - 1);
         var run = Math.Min(length, BlockSize - inBlock);
-        if (_table.IsDifferencing)
+        if (_table.IsDifferencing || _metadata.Batmap is not null)
         {
-            return new ReleaseExtent(ReleaseKind.Keep, run, 0); // the format has no entry that means zeros
+            // In a child, the format has no entry that means zeros. And XenServer's batmap may say that the block is whole: a block that went would make it lie.
+            return new ReleaseExtent(ReleaseKind.Keep, run, 0);
         }
 
         if (_table.EntryOf(block) == VhdLayout.UnusedEntry)
