@@ -9,6 +9,15 @@ internal static class Descriptions
 {
     private const int MaxFindings = 10_000;
 
+    /// <summary>The ids of everything that the check calls corrupt.</summary>
+    public static async Task<IReadOnlyList<string>> CorruptionsAsync(string path, IStorageResolver resolver) =>
+    [
+        .. (await CheckOperation.RunAsync(path, resolver: resolver)).Findings
+            .Where(finding => finding.Severity == CheckSeverity.Corruption)
+            .Select(finding => finding.Id)
+            .Distinct(),
+    ];
+
     /// <summary>What opening refuses for its bytes, the check calls corrupt.</summary>
     public static async Task RequireFindingAsync(string path, ImageException refusal, IStorageResolver resolver)
     {

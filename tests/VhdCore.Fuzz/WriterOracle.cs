@@ -8,8 +8,8 @@ using VhdCore.Testing.Independent;
 namespace VhdCore.Fuzz;
 
 /// <summary>
-/// Opens a case for writing: closed without a write, the content is what it was; after one write, the content differs in that write alone, and the parents
-/// not at all.
+/// Opens a case for writing: closed without a write, the content is what it was; after some, it differs in those writes alone, the parents not at all, and the
+/// check finds nothing corrupt that it did not find before.
 /// </summary>
 internal static class WriterOracle
 {
@@ -31,25 +31,71 @@ internal static class WriterOracle
             return;
         }
 
-        await CloseAsync(untouched);
+        if (!await CloseAsync(untouched))
+        {
+            return;
+        }
+
         await RequireContentAsync(fuzzCase, resolver, before, "opening for writing and closing");
 
-        if (await OpenAsync(fuzzCase, resolver) is not { } disk)
+        var corruptions = await Descriptions.CorruptionsAsync("/" + fuzzCase.Leaf, resolver);
+        var random = new Random(fuzzCase.Files[fuzzCase.Leaf].Length);
+        for (var session = 0; session < 2; session++)
         {
-            throw new OracleException("What could be opened for writing cannot be opened again.");
+            if (await OpenAsync(fuzzCase, resolver) is not { } disk)
+            {
+                throw new OracleException("What could be opened for writing cannot be opened again.");
+            }
+
+            var done = await ScribbleAsync(disk, before, random);
+            if (!await CloseAsync(disk))
+            {
+                return; // a medium that cannot grow was full, say: nothing is promised of what was not flushed
+            }
+
+            await RequireContentAsync(fuzzCase, resolver, before, done);
         }
 
-        var random = new Random(fuzzCase.Files[fuzzCase.Leaf].Length);
-        var offset = random.Next(before.Length);
-        var bytes = new byte[Math.Min(before.Length - offset, random.Next(1, 3000))];
-        random.NextBytes(bytes);
-        var status = await disk.Device.WriteBytesAsync(offset, bytes);
-        await CloseAsync(disk);
-        if (status == BlockStatus.Ok)
+        if ((await Descriptions.CorruptionsAsync("/" + fuzzCase.Leaf, resolver)).Except(corruptions).FirstOrDefault() is { } news)
         {
-            bytes.CopyTo(before, offset);
-            await RequireContentAsync(fuzzCase, resolver, before, $"writing {bytes.Length} bytes at {offset}");
+            throw new OracleException($"After writing, the check finds {news}, which it did not before.");
         }
+    }
+
+    /// <summary>A few writes, zeros and flushes, on the disk and on its expected content alike.</summary>
+    private static async Task<string> ScribbleAsync(VirtualDisk disk, byte[] expected, Random random)
+    {
+        var done = new List<string>();
+        for (var i = random.Next(1, 6); i > 0; i--)
+        {
+            var unit = random.Next(3) switch { 0 => 1, 1 => 512, _ => 4096 };
+            var offset = random.Next(expected.Length) / unit * unit;
+            var bytes = new byte[Math.Min(expected.Length - offset, random.Next(1, 4) * (unit == 1 ? 700 : unit))];
+            var isZero = random.Next(4) == 0;
+            if (!isZero)
+            {
+                random.NextBytes(bytes);
+            }
+
+            var status = isZero ? await disk.Device.ZeroAsync(offset, bytes.Length) : await disk.Device.WriteBytesAsync(offset, bytes);
+            done.Add($"{(isZero ? "zeroing" : "writing")} {bytes.Length} bytes at {offset}: {status}");
+            if (status == BlockStatus.Ok)
+            {
+                bytes.CopyTo(expected, offset);
+            }
+            else
+            {
+                // What was written of it is not told: take what the disk has now.
+                (await disk.Device.ReadBytesAsync(offset, bytes.Length)).CopyTo(expected, offset);
+            }
+
+            if (random.Next(4) == 0)
+            {
+                await disk.Device.FlushAsync();
+            }
+        }
+
+        return string.Join(", ", done);
     }
 
     private static async Task<VirtualDisk?> OpenAsync(FuzzCase fuzzCase, MemoryStorageResolver resolver)
@@ -68,16 +114,18 @@ internal static class WriterOracle
         }
     }
 
-    private static async Task CloseAsync(VirtualDisk disk)
+    /// <summary>Whether everything that was written is durable.</summary>
+    private static async Task<bool> CloseAsync(VirtualDisk disk)
     {
         try
         {
             await disk.FlushAsync();
             await disk.DisposeAsync();
+            return true;
         }
         catch (ImageException)
         {
-            // Refused for a reason; what was read before must still be there.
+            return false;
         }
         catch (Exception exception)
         {
@@ -87,12 +135,9 @@ internal static class WriterOracle
 
     private static async Task RequireContentAsync(FuzzCase fuzzCase, MemoryStorageResolver resolver, byte[] expected, string doing)
     {
-        await using (var storage = await resolver.OpenAsync("/" + fuzzCase.Leaf, StorageOpenOptions.ForReading))
+        if (!await HasGrownInBoundsAsync(fuzzCase, resolver, doing))
         {
-            if (storage.Length > fuzzCase.Files[fuzzCase.Leaf].Length + MaxGrowth)
-            {
-                throw new OracleException($"{doing} made a file of {fuzzCase.Files[fuzzCase.Leaf].Length} bytes {storage.Length} long.");
-            }
+            return; // too long to look at, and rightly so
         }
 
         var files = fuzzCase.Files.Keys.ToDictionary(name => name, name => resolver.GetBytes("/" + name));
@@ -110,6 +155,19 @@ internal static class WriterOracle
             var at = content.AsSpan().CommonPrefixLength(expected);
             throw new OracleException($"After {doing}, byte {at} of the disk is not what it should be.");
         }
+    }
+
+    /// <summary>Whether the leaf's file is short enough to be looked at; longer than its blocks' size gives reason for, it may not be.</summary>
+    private static async Task<bool> HasGrownInBoundsAsync(FuzzCase fuzzCase, MemoryStorageResolver resolver, string doing)
+    {
+        await using var storage = await resolver.OpenAsync("/" + fuzzCase.Leaf, StorageOpenOptions.ForReading);
+        var growth = storage.Length - fuzzCase.Files[fuzzCase.Leaf].Length;
+        var readers = Oracle.PlainReaders(fuzzCase, ignoresChecksums: true);
+        var blockSize = readers.Max(reader => reader.Images[0].BlockSize);
+        readers.ForEach(reader => reader.Dispose());
+        return growth <= MaxGrowth + (10 * blockSize)
+            ? growth <= MaxGrowth
+            : throw new OracleException($"{doing} made a file of {fuzzCase.Files[fuzzCase.Leaf].Length} bytes {storage.Length} long.");
     }
 
     /// <summary>The whole content, when both of the independent reader's ways to look at the case agree on it.</summary>

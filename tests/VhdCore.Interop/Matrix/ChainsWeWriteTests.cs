@@ -30,6 +30,7 @@ public sealed class ChainsWeWriteTests
         using var folder = new TempFolder();
         var model = await CreateAsync(folder, size, blockSize, blockSize, unit: 4096);
         await Expect.OursAsync(model, folder["leaf.vhd"]);
+        await Expect.SoundAsync(folder["leaf.vhd"]);
         Expect.Independent(model, folder["leaf.vhd"]);
         Expect.Libvhdi(model, folder["leaf.vhd"], sectorsAreWholeBytes: size % 4096 == 0);
     }
@@ -44,6 +45,7 @@ public sealed class ChainsWeWriteTests
         using var folder = new TempFolder();
         var model = await CreateAsync(folder, (5 * Sizes.MiB) + 1536, rootBlockSize, blockSize, unit: 1);
         await Expect.OursAsync(model, folder["leaf.vhd"]);
+        await Expect.SoundAsync(folder["leaf.vhd"], mayLeak: blockSize <= 4096);
         Expect.Independent(model, folder["leaf.vhd"]);
     }
 
@@ -53,6 +55,7 @@ public sealed class ChainsWeWriteTests
         using var folder = new TempFolder();
         var model = await CreateAsync(folder, 3 * Sizes.MiB, 2 << 20, 2 << 20, unit: 512, leafSize: (7 * Sizes.MiB) + 512);
         await Expect.OursAsync(model, folder["leaf.vhd"]);
+        await Expect.SoundAsync(folder["leaf.vhd"]);
         Expect.Independent(model, folder["leaf.vhd"]);
     }
 
@@ -84,6 +87,7 @@ public sealed class ChainsWeWriteTests
             }
 
             await Expect.OursAsync(content, folder[leaf]);
+            await Expect.SoundAsync(folder[leaf]);
             Expect.Independent(content, folder[leaf]);
         }
     }
@@ -105,6 +109,7 @@ public sealed class ChainsWeWriteTests
         }
 
         await Expect.OursAsync(model, folder["leaf.vhd"]);
+        await Expect.SoundAsync(folder["leaf.vhd"]);
         Expect.Independent(model, folder["leaf.vhd"]);
     }
 

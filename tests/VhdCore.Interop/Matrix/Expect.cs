@@ -1,6 +1,7 @@
 using VhdCore.Disks;
 using VhdCore.Formats;
 using VhdCore.Interop.Peers;
+using VhdCore.Operations;
 using VhdCore.Testing.Independent;
 
 namespace VhdCore.Interop.Matrix;
@@ -20,6 +21,15 @@ internal static class Expect
         {
             Assert.True(chain.ReadSector(sector).AsSpan().SequenceEqual(model.ReadSector(sector)), $"Sector {sector} of {path} differs.");
         }
+    }
+
+    /// <summary>Our own check finds nothing wrong and nothing odd.</summary>
+    /// <param name="path">The image.</param>
+    /// <param name="mayLeak">Places of blocks may be free: some were given up, or blocks are smaller than what aligning them leaves unused.</param>
+    public static async Task SoundAsync(string path, bool mayLeak = false)
+    {
+        var report = await CheckOperation.RunAsync(path);
+        Assert.Empty(report.Findings.Where(finding => finding.Severity != CheckSeverity.Note && !(mayLeak && finding.Severity == CheckSeverity.Leak)).Select(finding => $"{finding.Id}: {finding.Message}"));
     }
 
     /// <summary>libvhdi sees what the independent reader sees in libvhdi's way, which is the model wherever bitmaps change only between bytes.</summary>

@@ -41,6 +41,7 @@ public sealed class WhatOthersWriteTests
         var virtualSize = QemuImg.VirtualSize(folder["disk.vhd"]);
         Assert.True(forceSize ? virtualSize == size : virtualSize >= size);
         await Expect.OursAsync(model.Copy(virtualSize), folder["disk.vhd"]);
+        await Expect.SoundAsync(folder["disk.vhd"]);
         Expect.Independent(model.Copy(virtualSize), folder["disk.vhd"]);
     }
 
@@ -57,6 +58,7 @@ public sealed class WhatOthersWriteTests
         QemuImg.Run("create", "-f", "vpc", "-o", $"subformat=dynamic{(forceSize ? ",force_size=on" : "")}", folder["disk.vhd"], $"{size}");
         var model = new SparseModel(QemuImg.VirtualSize(folder["disk.vhd"]));
         await Expect.OursAsync(model, folder["disk.vhd"]);
+        await Expect.SoundAsync(folder["disk.vhd"]);
         Expect.Independent(model, folder["disk.vhd"]);
     }
 
@@ -78,12 +80,14 @@ public sealed class WhatOthersWriteTests
         }
 
         await Expect.OursAsync(model, folder["disk.vhd"]);
+        await Expect.SoundAsync(folder["disk.vhd"]);
         await using (var disk = await VirtualDisk.OpenAsync(folder["disk.vhd"], new ImageOpenOptions { Writable = true }))
         {
             await DiskPattern.WriteAsync(disk, model, 2 << 20, seed: 9);
         }
 
         await Expect.OursAsync(model, folder["disk.vhd"]);
+        await Expect.SoundAsync(folder["disk.vhd"]);
         Expect.Independent(model, folder["disk.vhd"]);
         Expect.Qemu(model, folder["disk.vhd"], folder["disk.raw"]);
     }
