@@ -103,13 +103,15 @@ internal sealed class VhdBlockChecker
         var end = Math.Min(offset + ((long)sectorCount * VhdLayout.SectorSize), _dataEnd);
         while (offset < end)
         {
-            var run = (int)Math.Min(end - offset, ChunkSize);
-            if (_storage.Map(offset, run) is { IsHole: true } hole && (hole.Length == run || hole.Length >= VhdLayout.SectorSize))
+            var mapped = _storage.Map(offset, end - offset);
+            if (mapped.IsHole && (mapped.Length == end - offset || mapped.Length >= VhdLayout.SectorSize))
             {
-                offset += hole.Length == run ? run : Alignment.Down(hole.Length, VhdLayout.SectorSize);
+                offset = mapped.Length == end - offset ? end : offset + Alignment.Down(mapped.Length, VhdLayout.SectorSize);
                 continue;
             }
 
+            // Whole sectors, although a hole may begin in the middle of one.
+            var run = (int)Math.Min(Math.Min(Alignment.Up(mapped.Length, VhdLayout.SectorSize), end - offset), ChunkSize);
             await _storage.ReadExactAsync(offset, data.AsMemory(0, run), "a block", cancellationToken).ConfigureAwait(false);
             for (var i = 0; i < run; i += VhdLayout.SectorSize)
             {

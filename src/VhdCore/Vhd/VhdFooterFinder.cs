@@ -1,3 +1,4 @@
+using VhdCore.Primitives;
 using VhdCore.Storage;
 
 namespace VhdCore.Vhd;
@@ -6,11 +7,13 @@ namespace VhdCore.Vhd;
 internal sealed class VhdFooterFinder
 {
     private const int OldFooterSize = 511; // bytes; before Virtual PC 2004
+    private const int MaxPadding = 64 << 10; // bytes
 
     private readonly IStorage _storage;
     private readonly List<VhdFinding> _findings;
     private byte[]? _end;
     private long _endOffset = -1;
+    private long _paddedOffset = -1; // of a footer with zeros behind it
     private int _endLength = VhdLayout.FooterSize;
     private byte[]? _front;
 
@@ -65,10 +68,29 @@ internal sealed class VhdFooterFinder
             }
         }
 
+        if (_end is null)
+        {
+            await LookBeforePaddingAsync(length, cancellationToken).ConfigureAwait(false);
+        }
+
         if (length >= VhdLayout.FooterSize && _endOffset != 0)
         {
             var bytes = await ReadFooterAsync(0, VhdLayout.FooterSize, cancellationToken).ConfigureAwait(false);
             _front = new VhdFooterView(bytes).HasCookie ? bytes : null;
+        }
+    }
+
+    // Some tools round a file's length up and so bury its footer. It is not taken: only a person can tell a footer from a guest's bytes.
+    private async ValueTask LookBeforePaddingAsync(long length, CancellationToken cancellationToken)
+    {
+        var start = Alignment.Down(Math.Max(0, length - MaxPadding), VhdLayout.SectorSize);
+        var tail = new byte[(int)(length - start)];
+        await _storage.ReadExactAsync(start, tail, "the file's end", cancellationToken).ConfigureAwait(false);
+        var last = tail.AsSpan().LastIndexOfAnyExcept((byte)0);
+        var at = last < 0 ? tail.Length : (int)Alignment.Down(last, VhdLayout.SectorSize);
+        if (at <= tail.Length - VhdLayout.FooterSize && new VhdFooterView(tail.AsSpan(at)) is { HasCookie: true } footer && footer.ChecksumIsValid())
+        {
+            _paddedOffset = start + at;
         }
     }
 
@@ -189,7 +211,9 @@ internal sealed class VhdFooterFinder
                 "There is no VHD footer: neither the file's last 512 bytes nor its first begin with 'conectix'.")
             {
                 Refusal = VhdRefusal.Corrupt,
-                NextStep = "This is another format, or the end of the file was cut off: compare its length with the original's, or name the format (-f raw) if it is a raw image.",
+                NextStep = _paddedOffset >= 0
+                    ? $"A footer lies at byte {_paddedOffset}, with {_storage.Length - _paddedOffset - VhdLayout.FooterSize} zeros behind it that some tool added: cut a copy of the file to {_paddedOffset + VhdLayout.FooterSize} bytes."
+                    : "This is another format, or the end of the file was cut off: compare its length with the original's, or name the format (-f raw) if it is a raw image.",
             });
             return false;
         }

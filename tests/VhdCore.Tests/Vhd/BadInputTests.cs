@@ -131,7 +131,11 @@ public sealed class BadInputTests
             var report = await CheckOperation.RunAsync(Path, new ImageOpenOptions { Format = ImageFormat.Vhd }, resolver, TestContext.Current.CancellationToken);
             Assert.All(report.Findings, finding => Assert.True(finding.FileOffset is not null && finding.Message.Length > 20, what));
             var isReadable = await IsReadableAsync(resolver, new ImageOpenOptions { Format = ImageFormat.Vhd }, what);
-            await IsReadableAsync(resolver, new ImageOpenOptions { Format = ImageFormat.Vhd, IgnoreBadChecksum = true, VhdSize = VhdSizeChoice.Chs }, what);
+            if (image.Length % 512 is 0 or 511)
+            {
+                await IsReadableAsync(resolver, new ImageOpenOptions { Format = ImageFormat.Vhd, IgnoreBadChecksum = true, VhdSize = VhdSizeChoice.Chs }, what);
+            }
+
             Assert.True(isReadable || !isWhole, what);
             Assert.True(isReadable || report.Findings.Any(finding => finding.Severity >= CheckSeverity.Warning), $"{what}: it is refused, and the check finds nothing");
         }

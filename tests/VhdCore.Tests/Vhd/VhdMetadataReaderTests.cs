@@ -18,6 +18,17 @@ public sealed class VhdMetadataReaderTests
         Assert.Equal((Size, 511, Size), (metadata.EndFooterOffset, metadata.EndFooterLength, metadata.VirtualSize));
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(512)]
+    [InlineData(60 << 10)]
+    public async Task Zeros_behind_the_footer_are_refused_with_the_length_to_cut_at(int padding)
+    {
+        var image = new PlainVhdBuilder { FileName = "a.vhd", Size = Size, IsFixed = true }.Build();
+        var refusal = await Assert.ThrowsAsync<CorruptImageException>(() => ReadAsync([.. image, .. new byte[padding]]));
+        Assert.Contains($"to {image.Length} bytes", refusal.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Without_an_end_footer_the_copy_serves_with_a_warning()
     {
