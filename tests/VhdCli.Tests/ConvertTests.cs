@@ -230,6 +230,25 @@ public sealed class ConvertTests
         Assert.Equal(Images.ChainLeafHash, await reader);
         (await Cli.RunAsync("convert", "-O", "raw", Images.ChainLeaf, "/dev/null")).EnsureSuccess();
         Assert.Equal(Targets.FileKind.Stream, Targets.FileIdentity.Of("/dev/null").Kind);
+        var full = (await Cli.RunAsync("convert", "-O", "raw", Images.ChainLeaf, "/dev/full")).EnsureExit(1);
+        Assert.Contains("No space left", full.Error, StringComparison.Ordinal);
+        Assert.Contains("/dev/full", full.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_result_for_programs_counts_what_was_moved()
+    {
+        using var folder = new TempFolder();
+        var json = (await Cli.RunAsync("convert", "--output=json", "-O", "raw", Images.ChainLeaf, folder["o.raw"])).EnsureSuccess().Json;
+        Assert.Equal(16 * Images.MiB, json.GetProperty("virtual-size").GetInt64());
+        Assert.Equal(16 * Images.MiB, json.GetProperty("bytes-written").GetInt64() + json.GetProperty("bytes-zero").GetInt64());
+        Assert.InRange(json.GetProperty("bytes-read").GetInt64(), 1, 2 * Images.MiB); // what the tables know to be zero is not read
+        (await Cli.RunAsync("convert", "--output=json", "-O", "raw", Images.ChainLeaf, "-")).EnsureExit(1);
+        var created = (await Cli.RunAsync("create", "--output=json", "-f", "vhd", folder["c.vhd"], "1M")).EnsureSuccess().Json;
+        Assert.Equal(Images.MiB, created.GetProperty("virtual-size").GetInt64());
+        var error = System.Text.Json.JsonDocument.Parse(
+            (await Cli.RunAsync("convert", "-q", "--output=json", folder["missing"], folder["d.raw"])).EnsureExit(1).Error).RootElement;
+        Assert.Equal(folder["missing"], error.GetProperty("path").GetString());
     }
 
     [Fact]

@@ -1,8 +1,10 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Numerics;
+using VhdCli.Output;
 using VhdCli.Targets;
 using VhdCore.Disks;
+using VhdCore.Errors;
 using VhdCore.Formats;
 using VhdCore.Operations;
 
@@ -50,6 +52,7 @@ internal sealed class ConvertCommand : Verb
         Add(_targetCache);
         Add(_sourceCache);
         Add(_verify);
+        AddOutputFormat();
         _create = new CreateFlags(this);
         _progress = new ProgressFlags(this);
         _open = new OpenFlags(this);
@@ -62,7 +65,7 @@ internal sealed class ConvertCommand : Verb
     {
         var sourcePath = parsed.GetRequiredValue(_source);
         var targetPath = parsed.GetRequiredValue(_target);
-        var format = Values.FormatFor(parsed.GetValue(_targetFormat), targetPath, "-O", session);
+        var format = Values.FormatFor(parsed.GetValue(_targetFormat), targetPath, "-O", _progress.IsQuiet(parsed), session);
         if (_create.Help(parsed, format) is { } help)
         {
             session.Write(help);
@@ -78,9 +81,19 @@ internal sealed class ConvertCommand : Verb
         var create = CreateOptions(parsed, session, format, source);
         await using var target = await TargetFinder.OpenAsync(
             session, targetPath, source, create, parsed.GetValue(_existing), parsed.GetValue(_targetIsZero), cancellationToken);
-        await CopyAsync(parsed, session, source, target, cancellationToken);
+        if (target is StreamTarget && (parsed.GetValue(_verify) || WantsJson(parsed)))
+        {
+            throw new UsageException("A pipe cannot be read again for --verify, and takes nothing but the disk: no --output=json.");
+        }
+
+        var result = await CopyAsync(parsed, session, source, target, cancellationToken);
         await target.CompleteAsync(cancellationToken);
         session.Trace($"'{targetPath}' is complete");
+        if (WantsJson(parsed))
+        {
+            Print(session, targetPath, format, source.Length, result);
+        }
+
         return ExitCode.Ok;
     }
 
@@ -90,14 +103,21 @@ internal sealed class ConvertCommand : Verb
         return options.Size == source.Length ? options : throw new UsageException("-o size makes no sense here: the target has the source's size.");
     }
 
-    private async ValueTask CopyAsync(ParseResult parsed, CliSession session, VirtualDisk source, ConvertTarget target, CancellationToken cancellationToken)
+    private static void Print(CliSession session, string path, ImageFormat format, long size, ConvertResult result) => JsonText.Print(session, json =>
+    {
+        json.WriteStartObject();
+        json.WriteString("filename"u8, path);
+        json.WriteString("format"u8, Values.NameOf(format));
+        json.WriteNumber("virtual-size"u8, size);
+        json.WriteNumber("bytes-read"u8, result.BytesRead);
+        json.WriteNumber("bytes-written"u8, result.BytesWritten);
+        json.WriteNumber("bytes-zero"u8, result.BytesZero);
+        json.WriteEndObject();
+    });
+
+    private async ValueTask<ConvertResult> CopyAsync(ParseResult parsed, CliSession session, VirtualDisk source, ConvertTarget target, CancellationToken cancellationToken)
     {
         var verify = parsed.GetValue(_verify);
-        if (verify && target is StreamTarget)
-        {
-            throw new UsageException("--verify needs a target that can be read again: a pipe cannot.");
-        }
-
         var options = new ConvertOptions
         {
             Jobs = parsed.GetValue(_jobs),
@@ -110,12 +130,20 @@ internal sealed class ConvertCommand : Verb
         ConvertResult result;
         using (var progress = _progress.Start(parsed, session))
         {
-            result = await ConvertOperation.RunAsync(source.Device, target.Device, options, progress, cancellationToken);
+            try
+            {
+                result = await ConvertOperation.RunAsync(source.Device, target.Device, options, progress, cancellationToken);
+            }
+            catch (StorageException) when (target is StreamTarget { Failure: { } failure })
+            {
+                throw new StorageException(failure.Message, target.Device.Info.Name, inner: failure); // says more than a status can
+            }
         }
 
         session.Trace(
             $"copied {source.Length} bytes in {clock.ElapsedMilliseconds} ms: read {result.BytesRead}, written {result.BytesWritten}, zero {result.BytesZero}"
             + (verify ? ", read again and compared" : ""));
+        return result;
     }
 
     private static int SparseSize(long? asked) => asked switch

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using VhdCli.Output;
 using VhdCore.Disks;
 using VhdCore.Formats;
 
@@ -37,6 +38,7 @@ internal sealed class CreateCommand : Verb
         Add(_parent);
         Add(_parentFormat);
         Add(_quiet);
+        AddOutputFormat();
         _create = new CreateFlags(this);
         Add(Verbose);
     }
@@ -46,7 +48,7 @@ internal sealed class CreateCommand : Verb
     public override async Task<int> RunAsync(ParseResult parsed, CliSession session, CancellationToken cancellationToken)
     {
         var path = parsed.GetRequiredValue(_file);
-        var format = Values.FormatFor(parsed.GetValue(_format), path, "-f", session);
+        var format = Values.FormatFor(parsed.GetValue(_format), path, "-f", parsed.GetValue(_quiet), session);
         if (_create.Help(parsed, format) is { } help)
         {
             session.Write(help);
@@ -56,7 +58,18 @@ internal sealed class CreateCommand : Verb
         var options = ReadOptions(parsed, session, format);
         await using var disk = await VirtualDisk.CreateAsync(path, options, session.Resolver, cancellationToken);
         DiskOpening.Trace(session, disk);
-        if (!parsed.GetValue(_quiet))
+        if (WantsJson(parsed))
+        {
+            JsonText.Print(session, json =>
+            {
+                json.WriteStartObject();
+                json.WriteString("filename"u8, path);
+                json.WriteString("format"u8, Values.NameOf(format));
+                json.WriteNumber("virtual-size"u8, disk.Length);
+                json.WriteEndObject();
+            });
+        }
+        else if (!parsed.GetValue(_quiet))
         {
             var parent = options.Parent is { } name ? $" backing_file={name} backing_fmt={Values.NameOf(disk.Images[1].Format)}" : "";
             session.Write($"Formatting '{path}', fmt={Values.NameOf(format)} size={disk.Length}{_create.Echo(parsed)}{parent}\n");

@@ -122,8 +122,8 @@ internal static class Values
         _ => format.ToString().ToLowerInvariant(),
     };
 
-    /// <summary>The format asked for, or what the file's extension says, or raw; stderr is told which was taken.</summary>
-    public static ImageFormat FormatFor(ImageFormat? asked, string path, string option, CliSession session)
+    /// <summary>The format asked for, or what the file's extension says, or raw; stderr is told which was taken, unless that is not wanted.</summary>
+    public static ImageFormat FormatFor(ImageFormat? asked, string path, string option, bool isQuiet, CliSession session)
     {
         if (asked is { } format)
         {
@@ -131,15 +131,15 @@ internal static class Values
         }
 
         var extension = Path.GetExtension(path).ToLowerInvariant();
-        if (extension is ".vhd" or ".vpc" or ".avhd")
+        format = extension is ".vhd" or ".vpc" or ".avhd" ? ImageFormat.Vhd : ImageFormat.Raw;
+        if (!isQuiet)
         {
-            session.Say($"format vhd taken from the extension {extension}; {option} overrides it");
-            return ImageFormat.Vhd;
+            var source = format == ImageFormat.Vhd || extension is ".raw" or ".img" or ".dd"
+                ? $"taken from the extension {extension}"
+                : "taken, as the name says nothing else";
+            session.Say($"format {NameOf(format)} {source}; {option} overrides it");
         }
 
-        session.Say(extension is ".raw" or ".img" or ".dd"
-            ? $"format raw taken from the extension {extension}; {option} overrides it"
-            : $"format raw taken, as the name says nothing else; {option} overrides it");
-        return ImageFormat.Raw;
+        return format;
     }
 }

@@ -75,6 +75,9 @@ internal sealed class StreamTarget(StreamDevice device, bool ownsStream) : Conve
 
     public override bool NeedsOrder => true;
 
+    /// <summary>Why writing failed, where it did.</summary>
+    public IOException? Failure => device.Failure;
+
     public override ValueTask CompleteAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
     public override ValueTask DisposeAsync() => ownsStream ? device.DisposeAsync() : ValueTask.CompletedTask;

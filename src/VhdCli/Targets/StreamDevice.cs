@@ -15,6 +15,9 @@ internal sealed class StreamDevice(Stream stream, string name, long length) : IB
 
     public long Length => length;
 
+    /// <summary>What the stream said when it failed.</summary>
+    public IOException? Failure { get; private set; }
+
     public event Action<long>? Resized
     {
         add { }
@@ -39,8 +42,9 @@ internal sealed class StreamDevice(Stream stream, string name, long length) : IB
             stream.Flush();
             return ValueTask.FromResult(BlockStatus.Ok);
         }
-        catch (IOException)
+        catch (IOException failure)
         {
+            Failure = failure;
             return ValueTask.FromResult(BlockStatus.IoError);
         }
     }
@@ -72,8 +76,9 @@ internal sealed class StreamDevice(Stream stream, string name, long length) : IB
 
             return BlockStatus.Ok;
         }
-        catch (IOException)
+        catch (IOException failure)
         {
+            Failure = failure;
             return BlockStatus.IoError;
         }
     }
