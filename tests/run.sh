@@ -8,12 +8,14 @@ usage() {
 Usage: tests/run.sh [--only KIND] [--long] [--no-install]
 
   --only KIND    unit, interop, simulation, fuzz or guest; everything without it
-  --long         longer campaigns of the simulation and the fuzzer (about an hour)
+  --long         longer campaigns of the simulation and the fuzzer
   --no-install   install nothing; tests that lack their peer skip and say so
 
 The campaigns can be set one by one as well:
   VHDKIT_SIMULATION_CUTS   power cuts that the simulation tries
   VHDKIT_FUZZ_SECONDS      seconds that the fuzzer mutates
+  VHDKIT_SEED              repeats one seed of the simulation or the models
+  VHDKIT_FUZZ_SEED         the first seed of the fuzzer
   VHDKIT_SAMPLES           folder of real images to read, where there is one
 TEXT
 }
@@ -28,7 +30,7 @@ while [ $# -gt 0 ]; do
             ;;
         --only=*) kind="${1#--only=}" ;;
         --long)
-            export VHDKIT_SIMULATION_CUTS="${VHDKIT_SIMULATION_CUTS:-200000}"
+            export VHDKIT_SIMULATION_CUTS="${VHDKIT_SIMULATION_CUTS:-1000000}"
             export VHDKIT_FUZZ_SECONDS="${VHDKIT_FUZZ_SECONDS:-1200}"
             ;;
         --no-install) install=no ;;
