@@ -15,7 +15,10 @@ internal sealed class GuestScript(
     private const int Sector = SectorOracle.SectorSize;
     private const int SectorsPerBlock = SimulationPlan.BlockSize / Sector;
 
+    private const int MostRequests = 4; // of another worker, to one of the first
+
     private readonly SectorOracle _oracle = cuts.Oracle!;
+    private bool _isFirstWorkerDone;
 
     public async Task RunAsync(int operationCount)
     {
@@ -26,7 +29,7 @@ internal sealed class GuestScript(
 
     private async Task WorkAsync(int worker, int operationCount)
     {
-        for (var i = 0; i < operationCount && cuts.Failure is null; i++)
+        for (var i = 0; IsToGoOn(worker, i, operationCount) && cuts.Failure is null; i++)
         {
             switch (random.Next(24))
             {
@@ -35,11 +38,15 @@ internal sealed class GuestScript(
                     break;
 
                 case < 11:
-                    await WriteAsync(worker, WriteFlags.Fua);
+                    await WriteAsync(worker, MayFlush(worker) ? WriteFlags.Fua : WriteFlags.None);
+                    break;
+
+                case < 15 when MayFlush(worker):
+                    await FlushAsync();
                     break;
 
                 case < 15:
-                    await FlushAsync();
+                    await WriteAsync(worker, WriteFlags.None);
                     break;
 
                 case < 19:
@@ -61,6 +68,16 @@ internal sealed class GuestScript(
             }
         }
     }
+
+    /// <summary>The others work as long as the one that flushes, which takes longer for each request.</summary>
+    private bool IsToGoOn(int worker, int done, int operationCount)
+    {
+        _isFirstWorkerDone |= worker == 0 && done == operationCount;
+        return worker == 0 ? done < operationCount : !_isFirstWorkerDone && done < MostRequests * operationCount;
+    }
+
+    /// <summary>One worker flushes, the others seldom do: else they would all stand in line for commits, and nothing would happen beside them.</summary>
+    private bool MayFlush(int worker) => worker == 0 || random.Next(8) == 0;
 
     private Task WriteAsync(int worker, WriteFlags flags)
     {
@@ -133,19 +150,24 @@ internal sealed class GuestScript(
         trace.Add($"{indent}{worker}: write sector {sector}, version {version}, while sectors {block}+{count} are trimmed");
         var content = Pattern.Create((long)sector * Sector, Sector, version);
         var write = _oracle.BeginWrite((long)sector * Sector, content);
+        scheduler!.IsNextSlow = true;
         var writing = device.WriteBytesAsync((long)sector * Sector, content);
+        scheduler.IsNextSlow = false;
         var trim = _oracle.BeginZero(block, count, isHint: true);
         Require(await OnTurnAsync(device.TrimAsync((long)block * Sector, (long)count * Sector)), "a trim");
         _oracle.End(trim);
-        foreach (var other in own.Where(other => other != block && random.Next(2) == 0))
+        for (var round = 0; round < 2; round++)
         {
-            await ClearAsync(other, Math.Min(SectorsPerBlock, _oracle.SectorCount - other), isTrim: false, worker);
-        }
+            foreach (var other in own.Where(other => other != block && random.Next(2) == 0))
+            {
+                await ClearAsync(other, Math.Min(SectorsPerBlock, _oracle.SectorCount - other), isTrim: false, worker);
+            }
 
-        await FlushAsync();
-        foreach (var other in own.Where(other => other != block))
-        {
-            await WriteAsync(other + random.Next(Math.Min(SectorsPerBlock, _oracle.SectorCount - other)), 1, WriteFlags.None, worker);
+            await FlushAsync();
+            foreach (var other in own.Where(other => other != block))
+            {
+                await WriteAsync(other + random.Next(Math.Min(SectorsPerBlock, _oracle.SectorCount - other)), 1, WriteFlags.None, worker);
+            }
         }
 
         Require(await OnTurnAsync(writing), "a write");

@@ -94,7 +94,7 @@ internal sealed class PowerCutRun
         cuts.Phase = null;
         cuts.Oracle = await SettleAsync(disk.Device, cuts.Oracle);
         var script = new GuestScript(_plan, cuts, disk.Device, world.Scheduler, _random, () => ++_version, _trace, Indent);
-        await script.RunAsync(((_depth == 0 ? 24 : 8) + _plan.WorkerCount - 1) / _plan.WorkerCount);
+        await script.RunAsync(_depth == 0 ? 24 / (1 + (_plan.WorkerCount / 2)) : 5);
         if (_random.Next(5) == 0)
         {
             // The process is gone; what it wrote is in the page cache.

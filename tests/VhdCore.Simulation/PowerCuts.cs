@@ -35,12 +35,21 @@ internal sealed class PowerCuts(SimulationPlan plan, Random random, CutStatistic
 
         var stepPhase = _classifier?.Classify(step, index => world.PeekCell(step.Name, index));
         var phase = Phase ?? stepPhase ?? CutPhase.Create;
-        var cuts = (int)(cutsPerStep + random.NextDouble()); // a part of one by chance
+        var cuts = (int)((cutsPerStep * Weight(phase)) + random.NextDouble()); // a part of one by chance
         for (var i = 0; i < cuts && Failure is null; i++)
         {
             Cut(world, phase);
         }
     }
+
+    /// <summary>What the tables are about to reach breaks most easily.</summary>
+    private static double Weight(CutPhase phase) => phase switch
+    {
+        CutPhase.Tables => 3,
+        CutPhase.Commit or CutPhase.Barrier => 2,
+        CutPhase.Payload or CutPhase.Reserve or CutPhase.Create => 0.5,
+        _ => 1,
+    };
 
     private void Cut(CrashWorld world, CutPhase phase)
     {

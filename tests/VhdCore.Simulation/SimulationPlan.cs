@@ -51,7 +51,7 @@ internal sealed record SimulationPlan
             IsDifferencing = random.Next(3) == 0,
             IsExtensionOrdered = random.Next(2) == 0,
             CanPunch = random.Next(2) == 0,
-            WorkerCount = random.Next(6) switch { < 2 => 1, 2 => 2, 3 => 3, _ => 5 },
+            WorkerCount = random.Next(6) switch { < 2 => 1, < 4 => 2, 4 => 3, _ => 5 },
             ReadsAtOnce = random.Next(2) == 0,
             CutsPerStep = random.Next(4) switch { 0 => 2, 1 => 0.7, _ => 0.2 },
         };

@@ -159,9 +159,9 @@ internal sealed class VhdWriter : IWritableLayer
             return new ReleaseExtent(ReleaseKind.Released, _table.Resolve(diskOffset, length) is { IsAllocated: false } absent ? absent.Length : run, 0);
         }
 
-        if (inBlock != 0 || run < Math.Min(BlockSize, Length - diskOffset))
+        if (inBlock != 0 || run < Math.Min(BlockSize, Length - diskOffset) || _metadata.Batmap is not null)
         {
-            return new ReleaseExtent(ReleaseKind.Keep, run, 0);
+            return new ReleaseExtent(ReleaseKind.Keep, run, 0); // a batmap may say that the block has all its sectors, and is not written here
         }
 
         lock (_table.Lock)

@@ -23,6 +23,9 @@ public sealed class StepScheduler(int seed)
     /// </summary>
     public int FlowCount { get; set; }
 
+    /// <summary>The next operation that asks for a turn is one that almost all others overtake.</summary>
+    public bool IsNextSlow { get; set; }
+
     /// <summary>Await it to go on when this operation's turn has come, on the thread that picks.</summary>
     public Turn TurnAsync() => new(this);
 
@@ -112,7 +115,8 @@ public sealed class StepScheduler(int seed)
     {
         lock (_gate)
         {
-            _waiting.Add(new Waiter(goOn, IsSlow: _random.Next(SlowChance) == 0));
+            _waiting.Add(new Waiter(goOn, IsNextSlow | _random.Next(SlowChance) == 0));
+            IsNextSlow = false;
         }
     }
 
