@@ -42,6 +42,18 @@ internal sealed class ChainDevice : IBlockDevice
         remove { }
     }
 
+    /// <inheritdoc cref="CommitCoordinator.IsTimed"/>
+    public bool CommitsByTime
+    {
+        set
+        {
+            if (_writer is not null)
+            {
+                _writer.CommitsByTime = value;
+            }
+        }
+    }
+
     public BlockDeviceInfo Info { get; }
 
     public long Length => _state.Length;

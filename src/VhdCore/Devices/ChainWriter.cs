@@ -21,6 +21,12 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
     private readonly CommitCoordinator _commits = new(leaf, timeProvider);
     private readonly long _sectorSize = leaf.LogicalSectorSize;
 
+    /// <inheritdoc cref="CommitCoordinator.IsTimed"/>
+    public bool CommitsByTime
+    {
+        set => _commits.IsTimed = value;
+    }
+
     /// <summary>See <see cref="IBlockDevice.WriteAsync"/>.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<BlockStatus> WriteAsync(long diskOffset, BlockBuffers from, WriteFlags flags, CancellationToken cancellationToken)

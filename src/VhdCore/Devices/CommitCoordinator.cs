@@ -23,6 +23,7 @@ internal sealed class CommitCoordinator : IDisposable
     private int _isUnsynced; // payload was acknowledged since the last round began
     private int _isTimerArmed;
     private volatile BlockStatus _fault = BlockStatus.Ok;
+    private volatile bool _isTimed = true;
     private bool _isClosed; // guarded by _mutex
 
     public CommitCoordinator(IWritableLayer leaf, TimeProvider timeProvider)
@@ -33,6 +34,20 @@ internal sealed class CommitCoordinator : IDisposable
 
     /// <summary>A commit has failed.</summary>
     public bool IsFaulted => _fault != BlockStatus.Ok;
+
+    /// <summary>
+    /// Whether changed tables are committed after a second. Not while an image is being made that has no name yet: a power cut would leave nobody to look for
+    /// it, and commits by the clock would make its layout depend on the clock.
+    /// </summary>
+    public bool IsTimed
+    {
+        get => _isTimed;
+        set
+        {
+            _isTimed = value;
+            TablesChanged();
+        }
+    }
 
     /// <summary>Payload has landed and its sectors are marked; called before the write is acknowledged.</summary>
     public void PayloadWritten()
@@ -48,7 +63,7 @@ internal sealed class CommitCoordinator : IDisposable
     /// <summary>Tables may have changed.</summary>
     public void TablesChanged()
     {
-        if (_leaf.IsDirty && Volatile.Read(ref _isTimerArmed) == 0 && Interlocked.Exchange(ref _isTimerArmed, 1) == 0)
+        if (_isTimed && _leaf.IsDirty && Volatile.Read(ref _isTimerArmed) == 0 && Interlocked.Exchange(ref _isTimerArmed, 1) == 0)
         {
             _timer.Change(TimedCommit, Timeout.InfiniteTimeSpan);
         }

@@ -28,6 +28,7 @@ public sealed class VirtualDisk : IAsyncDisposable
         _device = device;
         _unpublished = unpublished;
         Images = images;
+        device.CommitsByTime = unpublished is null or { IsPublished: true };
     }
 
     /// <summary>Bytes of disk.</summary>
@@ -146,6 +147,7 @@ public sealed class VirtualDisk : IAsyncDisposable
         {
             await FlushAsync(cancellationToken).ConfigureAwait(false);
             await _unpublished.PublishAsync(cancellationToken).ConfigureAwait(false);
+            _device.CommitsByTime = true;
         }
     }
 

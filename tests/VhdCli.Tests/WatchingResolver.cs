@@ -4,18 +4,15 @@ using VhdCore.Storage;
 
 namespace VhdCli.Tests;
 
-/// <summary>Cancels when the second megabyte of one file is read.</summary>
-internal sealed class InterruptingResolver(string watched, CancellationTokenSource cancel) : IStorageResolver
+/// <summary>Files, with something to be done before each larger read of one of them. It has no holes: everything is read.</summary>
+internal sealed class WatchingResolver(string watched, Func<long, ValueTask> beforeRead) : IStorageResolver
 {
     private readonly FileStorageResolver _inner = new();
-
-    /// <summary>A file under a temporary name existed when the cancelling happened.</summary>
-    public bool SawPart { get; private set; }
 
     public async ValueTask<IStorage> OpenAsync(string name, StorageOpenOptions options, CancellationToken cancellationToken = default)
     {
         var storage = await _inner.OpenAsync(name, options, cancellationToken);
-        return name == watched ? new Interrupting(storage, this) : storage;
+        return name == watched ? new Watched(storage, beforeRead) : storage;
     }
 
     public bool Exists(string name) => _inner.Exists(name);
@@ -26,16 +23,7 @@ internal sealed class InterruptingResolver(string watched, CancellationTokenSour
 
     public string Combine(string baseName, string relativeName) => _inner.Combine(baseName, relativeName);
 
-    private void Read(long offset, long length)
-    {
-        if (length > 4096 && offset + length > 1 << 20)
-        {
-            SawPart |= Directory.EnumerateFiles(Path.GetDirectoryName(watched)!, "*.part").Any();
-            cancel.Cancel();
-        }
-    }
-
-    private sealed class Interrupting(IStorage inner, InterruptingResolver owner) : IStorage
+    private sealed class Watched(IStorage inner, Func<long, ValueTask> beforeRead) : IStorage
     {
         public string Name => inner.Name;
 
@@ -45,10 +33,14 @@ internal sealed class InterruptingResolver(string watched, CancellationTokenSour
 
         public long TryRead(long offset, BlockBuffers into, long start, long length) => 0;
 
-        public ValueTask<BlockStatus> ReadAsync(long offset, BlockBuffers into, long start, long length, CancellationToken cancellationToken = default)
+        public async ValueTask<BlockStatus> ReadAsync(long offset, BlockBuffers into, long start, long length, CancellationToken cancellationToken = default)
         {
-            owner.Read(offset, length);
-            return inner.ReadAsync(offset, into, start, length, cancellationToken);
+            if (length > 4096)
+            {
+                await beforeRead(offset);
+            }
+
+            return await inner.ReadAsync(offset, into, start, length, cancellationToken);
         }
 
         public ValueTask<BlockStatus> WriteAsync(long offset, BlockBuffers from, long start, long length, WriteFlags flags = WriteFlags.None, CancellationToken cancellationToken = default) =>
@@ -61,7 +53,7 @@ internal sealed class InterruptingResolver(string watched, CancellationTokenSour
         public ValueTask<BlockStatus> PunchHoleAsync(long offset, long length, CancellationToken cancellationToken = default) =>
             inner.PunchHoleAsync(offset, length, cancellationToken);
 
-        public StorageRun Map(long offset, long length) => new(false, length); // no holes: everything is read
+        public StorageRun Map(long offset, long length) => new(false, length);
 
         public ValueTask<BlockStatus> RenameAsync(string newName, CancellationToken cancellationToken = default) => inner.RenameAsync(newName, cancellationToken);
 
