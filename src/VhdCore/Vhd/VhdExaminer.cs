@@ -35,7 +35,7 @@ internal sealed class VhdExaminer
             return null;
         }
 
-        var footer = new VhdFooterView(found.Bytes).ToFooter();
+        var footer = new VhdFooterView(found.Bytes).ToFooter() with { IsPoisoned = found.IsPoisoned };
         JudgeFooter(footer, found);
         var (size, rule) = VhdSizeRule.Choose(footer, _options.VhdSize);
         var metadata = new VhdMetadata

@@ -87,6 +87,8 @@ public sealed class VhdMetadataReaderTests
         PlainWriting.Text(image, 0, "v_poison");
         PlainWriting.MendFooter(image, 0);
         await Assert.ThrowsAsync<UnsupportedImageException>(() => ReadAsync(image));
+        var examination = await VhdExaminer.ExamineAsync(VhdSamples.Of(image), new ImageOpenOptions(), TestContext.Current.CancellationToken);
+        Assert.True(examination.Metadata!.Footer.IsPoisoned);
     }
 
     [Fact]
