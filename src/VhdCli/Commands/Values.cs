@@ -19,7 +19,7 @@ internal static class Values
             var format = FormatNamed(result.Tokens[0].Value);
             if (format is null)
             {
-                result.AddError($"Unknown file format '{result.Tokens[0].Value}'. The formats are raw and vhd (or vpc).");
+                result.AddError($"Unknown file format '{result.Tokens[0].Value}'. The formats are raw, vhd (or vpc) and vhdx, which is only read.");
             }
 
             return format;
@@ -111,6 +111,7 @@ internal static class Values
     {
         "raw" => ImageFormat.Raw,
         "vhd" or "vpc" => ImageFormat.Vhd,
+        "vhdx" => ImageFormat.Vhdx,
         _ => null,
     };
 
@@ -119,6 +120,7 @@ internal static class Values
     {
         ImageFormat.Raw => "raw",
         ImageFormat.Vhd => "vhd",
+        ImageFormat.Vhdx => "vhdx",
         _ => format.ToString().ToLowerInvariant(),
     };
 
@@ -131,10 +133,15 @@ internal static class Values
         }
 
         var extension = Path.GetExtension(path).ToLowerInvariant();
-        format = extension is ".vhd" or ".vpc" or ".avhd" ? ImageFormat.Vhd : ImageFormat.Raw;
+        format = extension switch
+        {
+            ".vhd" or ".vpc" or ".avhd" => ImageFormat.Vhd,
+            ".vhdx" or ".avhdx" => ImageFormat.Vhdx,
+            _ => ImageFormat.Raw,
+        };
         if (!isQuiet)
         {
-            var source = format == ImageFormat.Vhd || extension is ".raw" or ".img" or ".dd"
+            var source = format != ImageFormat.Raw || extension is ".raw" or ".img" or ".dd"
                 ? $"taken from the extension {extension}"
                 : "taken, as the name says nothing else";
             session.Say($"format {NameOf(format)} {source}; {option} overrides it");

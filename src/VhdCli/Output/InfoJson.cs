@@ -52,13 +52,23 @@ internal static class InfoJson
             json.WriteString("backing-filename-format"u8, Values.NameOf(format));
         }
 
-        json.WriteBoolean("dirty-flag"u8, false);
+        json.WriteBoolean("dirty-flag"u8, image.Vhdx is { Log.EntryCount: > 0 });
         if (image.Vhd is { } vhd)
         {
             json.WriteStartObject("format-specific"u8);
             json.WriteString("type"u8, "vhd"u8);
             json.WriteStartObject("data"u8);
             Write(json, image, vhd);
+            json.WriteEndObject();
+            json.WriteEndObject();
+        }
+
+        if (image.Vhdx is { } vhdx)
+        {
+            json.WriteStartObject("format-specific"u8);
+            json.WriteString("type"u8, "vhdx"u8);
+            json.WriteStartObject("data"u8);
+            VhdxInfoOutput.Write(json, image, vhdx);
             json.WriteEndObject();
             json.WriteEndObject();
         }

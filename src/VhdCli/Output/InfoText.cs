@@ -109,6 +109,12 @@ internal static class InfoText
             text.Append("Format specific information:\n");
             Append(text, image.Kind, vhd);
         }
+
+        if (image.Vhdx is { } vhdx)
+        {
+            text.Append("Format specific information:\n");
+            VhdxInfoOutput.Append(text, image.Kind, vhdx);
+        }
     }
 
     private static void Append(StringBuilder text, ImageKind kind, VhdInfo vhd)
@@ -165,7 +171,17 @@ internal static class InfoText
 
     private static string Number(ulong value) => value.ToString(CultureInfo.InvariantCulture);
 
-    private static void Line(StringBuilder text, string name, string value) => text.Append($"    {name}: {value}\n");
+    /// <summary>One field. What comes from the image may hold characters that a terminal would obey: those are replaced.</summary>
+    internal static void Line(StringBuilder text, string name, string value)
+    {
+        text.Append("    ");
+        foreach (var character in $"{name}: {value}")
+        {
+            text.Append(char.IsControl(character) ? '\uFFFD' : character);
+        }
+
+        text.Append('\n');
+    }
 
     private static void Flag(StringBuilder text, string name, bool value)
     {

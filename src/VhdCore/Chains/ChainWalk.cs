@@ -63,13 +63,14 @@ internal sealed class ChainWalk
             throw new UnsupportedImageException(
                 $"'{child.Storage.Name}' has a parent, and the chain of '{_images[0].Storage.Name}' has {_images.Count} images already, which is as many as are allowed. " +
                 "Merge some of them, or allow a longer chain.",
-                child.Storage.Name, child.Vhd!.HeaderOffset);
+                child.Storage.Name, child.Parent!.FileOffset);
         }
 
         var parent = await _parents.OpenAsync(child, _names, cancellationToken).ConfigureAwait(false);
         try
         {
             RefuseSameImage(parent);
+            RefuseOtherSectors(child, parent);
         }
         catch
         {
@@ -92,36 +93,46 @@ internal sealed class ChainWalk
     // A hard link gives one file two names, which only the identifier tells.
     private void RefuseSameImage(IdentifiedImage parent)
     {
-        if (_options.IgnoreParentId || parent.Vhd is not { } metadata)
+        if (_options.IgnoreParentId || parent.Identity is not { } id)
         {
             return;
         }
 
         foreach (var image in _images)
         {
-            if (image.Vhd!.Footer.UniqueId == metadata.Footer.UniqueId)
+            if (image.Identity == id)
             {
                 throw new ParentMismatchException(
-                    $"'{image.Storage.Name}' and its ancestor '{parent.Storage.Name}' have the same identifier, {metadata.Footer.UniqueId}: " +
+                    $"'{image.Storage.Name}' and its ancestor '{parent.Storage.Name}' have the same identifier, {id}: " +
                     "the chain is a circle, or one is a copy of the other. Put the right parent in its place.",
-                    image.Storage.Name, image.Vhd.HeaderOffset);
+                    image.Storage.Name, image.Parent!.FileOffset);
             }
+        }
+    }
+
+    private static void RefuseOtherSectors(IdentifiedImage child, IdentifiedImage parent)
+    {
+        if (child.LogicalSectorSize != parent.LogicalSectorSize)
+        {
+            throw new ParentMismatchException(
+                $"'{child.Storage.Name}' has logical sectors of {child.LogicalSectorSize} bytes, and its parent '{parent.Storage.Name}' of {parent.LogicalSectorSize}: " +
+                "they cannot be one disk. Put the right parent in its place.",
+                child.Storage.Name, child.Parent!.FileOffset);
         }
     }
 
     private static void WarnOfOddities(IdentifiedImage child, IdentifiedImage parent)
     {
-        var metadata = child.Vhd!;
         var parentSize = parent.VirtualSize;
-        if (parentSize != metadata.VirtualSize)
+        if (parentSize != child.VirtualSize)
         {
             child.Warnings.Add(
-                $"The parent '{parent.Storage.Name}' has {parentSize} bytes of disk, and this image {metadata.VirtualSize}: " +
-                (parentSize > metadata.VirtualSize ? "the rest of the parent is out of reach." : "what the parent lacks reads as zeros."));
+                $"The parent '{parent.Storage.Name}' has {parentSize} bytes of disk, and this image {child.VirtualSize}: " +
+                (parentSize > child.VirtualSize ? "the rest of the parent is out of reach." : "what the parent lacks reads as zeros."));
         }
 
         // The child has the time of the parent's last change. A parent that was stamped later has been changed behind its back.
-        if (metadata.Header!.ParentTimestamp is not 0 and var seen && parent.Vhd is { } parentMetadata && parentMetadata.Footer.Timestamp > seen)
+        if (child.Vhd?.Header?.ParentTimestamp is { } seen and not 0 && parent.Vhd is { } parentMetadata && parentMetadata.Footer.Timestamp > seen)
         {
             child.Warnings.Add(
                 $"The parent '{parent.Storage.Name}' is stamped {VhdTimestamp.ToTime(parentMetadata.Footer.Timestamp):u}, later than when this image was made from it " +

@@ -1,11 +1,10 @@
 using System.Text;
 using VhdCore.Storage;
-using VhdCore.Vhd;
 
 namespace VhdCore.Chains;
 
 /// <summary>
-/// Where a VHD's parent may lie: the names that the child gives for it, each as this system can understand it, in the order to try.
+/// Where an image's parent may lie: the names that the child gives for it, each as this system can understand it, in the order to try.
 /// </summary>
 /// <remarks>
 /// A child may have been made on another system and moved since, so a Windows path is also tried without its drive, below the child's folder, and
@@ -14,26 +13,24 @@ namespace VhdCore.Chains;
 internal static class ParentNames
 {
     private const string FileScheme = "file://";
+    private const string VolumePrefix = "Volume{";
     private const int MaxShownLength = 256; // characters
 
     // Longer than any path: Linux takes 4096 bytes, Windows 32767 characters.
     private static readonly int MaxNameLength = OperatingSystem.IsWindows() ? 32_767 : 4096;
 
-    /// <summary>All names to try, in order, none twice: locators as they stand in the file, then the header's name.</summary>
+    /// <summary>All names to try, in order, none twice.</summary>
     /// <param name="childName">The child's name in <paramref name="resolver"/>.</param>
-    /// <param name="locators">The child's parent locators.</param>
-    /// <param name="parentUnicodeName">The header's name for the parent: bare or a full path.</param>
+    /// <param name="written">What the child calls its parent, as it stands in the file.</param>
     /// <param name="resolver">Whose names are made.</param>
-    public static IReadOnlyList<string> Candidates(
-        string childName, IReadOnlyList<VhdParentLocator> locators, string parentUnicodeName, IStorageResolver resolver)
+    public static IReadOnlyList<string> Candidates(string childName, IReadOnlyList<string> written, IStorageResolver resolver)
     {
         var names = new List<string>();
-        foreach (var locator in locators)
+        foreach (var name in written)
         {
-            AddReadings(names, locator.Name);
+            AddReadings(names, name);
         }
 
-        AddReadings(names, parentUnicodeName);
         var candidates = new List<string>(names.Count);
         var seen = new HashSet<string>(StringComparer.Ordinal);
         foreach (var name in names)
@@ -94,18 +91,20 @@ internal static class ParentNames
 
         var path = WithoutDevicePrefix(written);
         var withSlashes = path.Replace('\\', '/');
+        var isOnVolume = path.StartsWith(VolumePrefix, StringComparison.OrdinalIgnoreCase) && path.Contains('}', StringComparison.Ordinal);
         var hasDrive = path.Length >= 2 && path[1] == ':' && char.IsAsciiLetter(path[0]);
         if (OperatingSystem.IsWindows() || path.StartsWith('/'))
         {
-            Add(names, path); // absolute here, whatever backslashes are part of its names
+            Add(names, OperatingSystem.IsWindows() && isOnVolume ? written : path); // absolute here, whatever backslashes are part of its names
         }
 
-        if (!OperatingSystem.IsWindows() && !hasDrive)
+        if (!OperatingSystem.IsWindows() && !hasDrive && !isOnVolume)
         {
             Add(names, withSlashes);
         }
 
-        var withoutDrive = hasDrive ? withSlashes[2..] : withSlashes;
+        // \\?\Volume{identifier}\x is x on a volume that only its own system knows.
+        var withoutDrive = isOnVolume ? withSlashes[(withSlashes.IndexOf('}', StringComparison.Ordinal) + 1)..] : hasDrive ? withSlashes[2..] : withSlashes;
         if (!OperatingSystem.IsWindows())
         {
             Add(names, withoutDrive);

@@ -1,11 +1,10 @@
 using VhdCore.Errors;
 using VhdCore.Formats;
 using VhdCore.Storage;
-using VhdCore.Vhd;
 
 namespace VhdCore.Chains;
 
-/// <summary>Finds the parent that a differencing VHD was made from: of all the names that the child gives, the first that has the right identifier.</summary>
+/// <summary>Finds the parent that a differencing image was made from: of all the names that the child gives, the first that has the right identifier.</summary>
 /// <remarks>
 /// Nothing about a name is trusted: where <see cref="ParentPolicy.BelowRoot"/> asks for it, a name is followed only if what it leads to, symbolic links
 /// resolved, lies below the folder, and leads to the same place once the file is open.
@@ -44,18 +43,17 @@ internal sealed class ParentResolver
     /// <exception cref="ImageException">The only file that could be the parent cannot be used, for the reason it gives.</exception>
     public async ValueTask<IdentifiedImage> OpenAsync(IdentifiedImage child, IReadOnlyCollection<string> chain, CancellationToken cancellationToken)
     {
-        var metadata = child.Vhd!;
-        var header = metadata.Header!;
+        var reference = child.Parent!;
         if (_options.Parents == ParentPolicy.Refuse)
         {
             throw new ParentMismatchException(
                 $"'{child.Storage.Name}' holds only what differs from a parent, and parents are not to be opened here. " +
                 "Allow it, or convert the whole chain to one image first.",
-                child.Storage.Name, metadata.HeaderOffset);
+                child.Storage.Name, reference.FileOffset);
         }
 
         var search = new ParentSearch(child, _root);
-        foreach (var candidate in Candidates(child.Storage.Name, metadata.ParentLocators, header.ParentUnicodeName))
+        foreach (var candidate in Candidates(child.Storage.Name, reference.Names))
         {
             if (await TryAsync(candidate, search, chain, cancellationToken).ConfigureAwait(false) is { } parent)
             {
@@ -67,12 +65,12 @@ internal sealed class ParentResolver
     }
 
     // A child that was opened through a link may name its parent from where it lies, or from where the link does.
-    private IEnumerable<string> Candidates(string childName, IReadOnlyList<VhdParentLocator> locators, string parentUnicodeName)
+    private IEnumerable<string> Candidates(string childName, IReadOnlyList<string> names)
     {
-        var candidates = ParentNames.Candidates(childName, locators, parentUnicodeName, _resolver);
+        var candidates = ParentNames.Candidates(childName, names, _resolver);
         var canonical = _resolver.Canonicalize(childName);
         return canonical == childName ? candidates
-            : candidates.Concat(ParentNames.Candidates(canonical, locators, parentUnicodeName, _resolver));
+            : candidates.Concat(ParentNames.Candidates(canonical, names, _resolver));
     }
 
     private async ValueTask<IdentifiedImage?> TryAsync(string candidate, ParentSearch search, IReadOnlyCollection<string> chain, CancellationToken cancellationToken)
@@ -135,27 +133,28 @@ internal sealed class ParentResolver
 
     private async ValueTask<IdentifiedImage?> IdentifyAsync(IStorage storage, ParentSearch search, string candidate, CancellationToken cancellationToken)
     {
-        var expected = search.ExpectedId;
-        if (expected == Guid.Empty && !(_options.IgnoreParentId && await IsVhdAsync(storage, cancellationToken).ConfigureAwait(false)))
+        var expected = search.Reference;
+        if (expected.IsRaw && !(_options.IgnoreParentId && await IsVhdAsync(storage, cancellationToken).ConfigureAwait(false)))
         {
             // libvhd's mark of a raw parent. Whatever its bytes look like, a guest wrote them.
             return await LayerFactory.IdentifyAsync(storage, _options with { Format = ImageFormat.Raw }, cancellationToken).ConfigureAwait(false);
         }
 
         var parent = await LayerFactory.IdentifyAsync(storage, _options, cancellationToken).ConfigureAwait(false);
-        if (parent.Vhd?.Footer.UniqueId == expected)
+        var isPossible = parent.Format == expected.Format || (parent.Format == ImageFormat.Raw && expected.Format == ImageFormat.Vhd);
+        if (isPossible && parent.Identity is { } id && expected.Ids.Contains(id))
         {
             return parent;
         }
 
-        if (!_options.IgnoreParentId)
+        if (!_options.IgnoreParentId || !isPossible)
         {
-            search.NoteMismatch(candidate, parent.Vhd?.Footer.UniqueId);
+            search.NoteMismatch(candidate, parent);
             return null;
         }
 
         search.Child.Warnings.Add(
-            $"the parent '{storage.Name}' was taken although {ParentSearch.DescribeId(parent.Vhd?.Footer.UniqueId)} and not {expected}: what is read may be no disk that ever was.");
+            $"the parent '{storage.Name}' was taken although {search.DescribeId(parent)} and not {expected.IdText}: what is read may be no disk that ever was.");
         return parent;
     }
 

@@ -1,7 +1,6 @@
 using System.Text;
 using VhdCore.Errors;
 using VhdCore.Formats;
-using VhdCore.Vhd;
 
 namespace VhdCore.Chains;
 
@@ -20,11 +19,12 @@ internal sealed class ParentSearch(IdentifiedImage child, string? root)
     /// <summary>Whose parent is looked for.</summary>
     public IdentifiedImage Child { get; } = child;
 
-    /// <summary>The identifier that the parent must have; all zeros for a raw file.</summary>
-    public Guid ExpectedId { get; } = child.Vhd!.Header!.ParentUniqueId;
+    /// <summary>What the child says of it.</summary>
+    public ParentReference Reference { get; } = child.Parent!;
 
-    /// <summary>An identifier in a sentence; null for what has none.</summary>
-    public static string DescribeId(Guid? id) => id is { } known ? $"its identifier is {known}" : "it is no VHD";
+    /// <summary>What keeps an image from being the parent, in a sentence.</summary>
+    public string DescribeId(IdentifiedImage image) =>
+        image.Format == Reference.Format && image.Identity is { } id ? $"its identifier is {id}" : $"it is no {Reference.FormatName}";
 
     /// <summary>No other name has led there yet.</summary>
     public bool IsFirst(string canonical) => _places.Add(canonical);
@@ -45,10 +45,10 @@ internal sealed class ParentSearch(IdentifiedImage child, string? root)
         Note(candidate, "is in the chain already");
     }
 
-    public void NoteMismatch(string candidate, Guid? id)
+    public void NoteMismatch(string candidate, IdentifiedImage image)
     {
         _existing++;
-        Note(candidate, $"exists, but {DescribeId(id)}");
+        Note(candidate, $"exists, but {DescribeId(image)}");
     }
 
     public void NoteUnusable(string candidate, ImageException exception)
@@ -68,30 +68,27 @@ internal sealed class ParentSearch(IdentifiedImage child, string? root)
         }
 
         var path = Child.Storage.Name;
-        var header = Child.Vhd!.HeaderOffset;
         var tried = _tried.Length == 0 ? "\n  nothing: the image gives no name that could be a file's" : _tried.ToString();
         if (_existing > 0)
         {
             return new ParentMismatchException(
-                $"'{path}' was made from a parent with the identifier {ExpectedId}, and no file that its names lead to is that one. Tried:{tried}\n" +
+                $"'{path}' was made from a parent with the identifier {Reference.IdText}, and no file that its names lead to is that one. Tried:{tried}\n" +
                 "Put the right parent beside the image. If one of these is known to be right, --ignore-parent-id takes the first.",
-                path, header + VhdDynamicHeaderView.ParentUniqueIdOffset, _unusable);
+                path, Reference.IdOffset, _unusable);
         }
 
-        var locators = header + VhdDynamicHeaderView.ParentLocatorsOffset;
+        var locators = Reference.NamesOffset;
         if (_hasCycle)
         {
             return new ParentMismatchException(
-                $"'{path}' has itself or an image above it for a parent: the chain is a circle. Tried:{tried}\nPut {DescribeParent()} beside the image.", path, locators);
+                $"'{path}' has itself or an image above it for a parent: the chain is a circle. Tried:{tried}\nPut {Reference.Description} beside the image.", path, locators);
         }
 
         return new ParentMismatchException(
-            $"'{path}' holds only what differs from a parent ({DescribeParent()}), and the parent was not found. Tried:{tried}\n" +
+            $"'{path}' holds only what differs from a parent ({Reference.Description}), and the parent was not found. Tried:{tried}\n" +
             (_hasOutside ? $"Parents may lie only below '{root}': move it there, or allow its folder." : "Put the parent beside the image, under one of these names."),
             path, locators);
     }
 
     private void Note(string candidate, string outcome) => _tried.Append($"\n  '{ParentNames.Printable(candidate)}' {outcome}");
-
-    private string DescribeParent() => ExpectedId == Guid.Empty ? "a raw file" : $"a VHD with the identifier {ExpectedId}";
 }

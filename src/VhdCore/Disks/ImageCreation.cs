@@ -104,6 +104,11 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
             throw new ArgumentException("An identifier of all zeros means a raw parent to every child.", nameof(options));
         }
 
+        if (options.Format == ImageFormat.Vhdx)
+        {
+            throw new UnsupportedImageException("VHDX images are only read here, and not created. Create a VHD or a raw image.");
+        }
+
         if (options.Format == ImageFormat.Raw && (options.Kind == ImageKind.Differencing || options.BlockSize is not null || options.ChsCompatible))
         {
             throw new ArgumentException("A raw image has neither a parent nor blocks nor a geometry.", nameof(options));
@@ -129,6 +134,11 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
         if (chain.Images.Any(image => resolver.Canonicalize(image.Path) == canonical))
         {
             return new ArgumentException($"'{target}' is its parent, or one of the parent's own: a new image cannot replace what it is made from.", nameof(target));
+        }
+
+        if (chain.Images[0].Format == ImageFormat.Vhdx)
+        {
+            return new UnsupportedImageException($"'{chain.Images[0].Path}' is a VHDX, which no VHD can be the child of. Convert it to a VHD first.", chain.Images[0].Path);
         }
 
         return chain.Images[0] is { Format: ImageFormat.Vhd, Vhd.UniqueId: var id } image && id == Guid.Empty

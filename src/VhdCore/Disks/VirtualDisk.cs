@@ -180,6 +180,7 @@ public sealed class VirtualDisk : IAsyncDisposable
             Name = chain.Images[0].Path,
             IsReadOnly = !isWritable,
             LogicalSectorSize = leaf.LogicalSectorSize,
+            PhysicalSectorSize = chain.Images[0].Vhdx?.PhysicalSectorSize ?? leaf.LogicalSectorSize,
             PreferredTrimSize = leaf.BlockSize,
         };
         return new VirtualDisk(new ChainDevice(chain.State, gate, info), chain.Images, unpublished);

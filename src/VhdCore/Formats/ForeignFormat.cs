@@ -14,11 +14,6 @@ internal sealed record ForeignFormat(string Name, string NextStep)
     /// <summary>The format that begins with <paramref name="front"/>, or null.</summary>
     public static ForeignFormat? Recognize(ReadOnlySpan<byte> front)
     {
-        if (front.StartsWith("vhdxfile"u8))
-        {
-            return new("a VHDX image", ConvertFirst);
-        }
-
         if (front.StartsWith((ReadOnlySpan<byte>)[0x51, 0x46, 0x49, 0xFB]))
         {
             return new("a QCOW2 image", ConvertFirst);

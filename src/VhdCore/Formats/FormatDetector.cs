@@ -37,6 +37,13 @@ internal static class FormatDetector
     /// <summary>The format of a storage that begins with <paramref name="front"/> and from <paramref name="tailOffset"/> on ends with <paramref name="tail"/>.</summary>
     internal static ImageFormat Detect(ReadOnlySpan<byte> front, ReadOnlySpan<byte> tail, long tailOffset, string name)
     {
+        if (front.StartsWith("vhdxfile"u8))
+        {
+            // The front of a VHDX is never the guest's, nor is the end of a fixed VHD, but the other end always is.
+            return !HasValidFooterAtEnd(tail) ? ImageFormat.Vhdx : throw new UnsupportedImageException(
+                $"'{name}' begins as a VHDX does and ends as a fixed VHD does; one of the two was written by a guest. Give the format: -f vhdx or -f vhd.", name, fileOffset: 0);
+        }
+
         if (HasFooterAtEnd(tail) || HasVhdFront(front))
         {
             return ImageFormat.Vhd;
@@ -58,7 +65,7 @@ internal static class FormatDetector
         if (IsNamedAsVhd(name))
         {
             throw new CorruptImageException(
-                $"'{name}' has a virtual hard disk's name, but neither a footer at its end nor a copy of one at its start: it was cut short or overwritten, " +
+                $"'{name}' has a virtual hard disk's name, but neither a VHDX's signature nor a VHD's footer at its end or its start: it was cut short or overwritten, " +
                 "or is something else. Compare its size with the original's. If it holds a disk's bytes as they are, give the format: -f raw.",
                 name);
         }
@@ -69,6 +76,9 @@ internal static class FormatDetector
     private static bool HasFooterAtEnd(ReadOnlySpan<byte> tail) =>
         (tail.Length >= VhdLayout.FooterSize && IsCookie(tail[^VhdLayout.FooterSize..]))
         || (tail.Length >= VhdLayout.FooterSize - 1 && IsCookie(tail[^(VhdLayout.FooterSize - 1)..]));
+
+    private static bool HasValidFooterAtEnd(ReadOnlySpan<byte> tail) =>
+        tail.Length >= VhdLayout.FooterSize && new VhdFooterView(tail[^VhdLayout.FooterSize..]) is var footer && footer.HasCookie && footer.ChecksumIsValid();
 
     private static bool HasVhdFront(ReadOnlySpan<byte> front) =>
         IsCookie(front) || (front.Length >= VhdLayout.FooterSize + 8 && front[VhdLayout.FooterSize..].StartsWith("cxsparse"u8));

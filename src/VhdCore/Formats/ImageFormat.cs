@@ -8,6 +8,9 @@ public enum ImageFormat
 
     /// <summary>Virtual Hard Disk, also known as vpc.</summary>
     Vhd,
+
+    /// <summary>Virtual Hard Disk, version 2. For reading.</summary>
+    Vhdx,
 }
 
 /// <summary>How an image keeps its content.</summary>

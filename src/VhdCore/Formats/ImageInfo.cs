@@ -47,4 +47,7 @@ public sealed record ImageInfo
 
     /// <summary>What only a VHD has; null for other formats.</summary>
     public VhdInfo? Vhd { get; init; }
+
+    /// <summary>What only a VHDX has; null for other formats.</summary>
+    public VhdxInfo? Vhdx { get; init; }
 }

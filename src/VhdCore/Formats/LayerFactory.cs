@@ -1,7 +1,9 @@
+using VhdCore.Errors;
 using VhdCore.Layers;
 using VhdCore.Raw;
 using VhdCore.Storage;
 using VhdCore.Vhd;
+using VhdCore.Vhdx;
 
 namespace VhdCore.Formats;
 
@@ -17,12 +19,21 @@ internal static class LayerFactory
     {
         var warnings = new ImageWarnings(storage.Name, options.OnWarning);
         var format = options.Format ?? await FormatDetector.DetectAsync(storage, cancellationToken).ConfigureAwait(false);
+        if (format == ImageFormat.Vhdx && options.Writable)
+        {
+            throw new UnsupportedImageException(
+                $"'{storage.Name}' is a VHDX, and VHDX images are only read here. Open it for reading, or convert it to another format first.", storage.Name, fileOffset: 0);
+        }
+
         return new IdentifiedImage
         {
             Storage = storage,
             Format = format,
             Vhd = format == ImageFormat.Vhd
                 ? await VhdMetadataReader.ReadAsync(storage, warnings.Attach(options), cancellationToken).ConfigureAwait(false)
+                : null,
+            Vhdx = format == ImageFormat.Vhdx
+                ? await VhdxMetadataReader.ReadAsync(storage, warnings.Attach(options), cancellationToken).ConfigureAwait(false)
                 : null,
             Warnings = warnings,
         };
@@ -33,6 +44,7 @@ internal static class LayerFactory
     public static ValueTask<IImageLayer> OpenAsync(IdentifiedImage image, ImageOpenOptions options, CancellationToken cancellationToken) =>
         image.Vhd is { } metadata
             ? VhdLayer.OpenAsync(image.Storage, metadata, image.Warnings.Attach(options), cancellationToken)
+            : image.Vhdx is { } vhdx ? new ValueTask<IImageLayer>(VhdxLayer.Open(image.Storage, vhdx, options))
             : new ValueTask<IImageLayer>(RawLayer.Open(image.Storage));
 
     /// <summary>Opens an image for writing. The layer owns the storage; it stays the caller's when this throws.</summary>

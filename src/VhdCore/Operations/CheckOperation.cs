@@ -47,7 +47,8 @@ public static class CheckOperation
         try
         {
             var format = options.Format ?? await FormatDetector.DetectAsync(storage, cancellationToken).ConfigureAwait(false);
-            return format == ImageFormat.Vhd;
+            return format != ImageFormat.Vhdx ? format == ImageFormat.Vhd : throw new UnsupportedImageException(
+                $"'{storage.Name}' is a VHDX, which is not checked here. 'vhdkit info' says what its structures say.", storage.Name, fileOffset: 0);
         }
         catch (CorruptImageException)
         {

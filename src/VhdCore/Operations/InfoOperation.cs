@@ -4,6 +4,7 @@ using VhdCore.Errors;
 using VhdCore.Formats;
 using VhdCore.Storage;
 using VhdCore.Vhd;
+using VhdCore.Vhdx;
 
 namespace VhdCore.Operations;
 
@@ -32,6 +33,11 @@ public static class InfoOperation
         await using (storage.ConfigureAwait(false))
         {
             var format = options.Format ?? await FormatDetector.DetectAsync(storage, cancellationToken).ConfigureAwait(false);
+            if (format == ImageFormat.Vhdx)
+            {
+                return await DescribeVhdxAsync(storage, options, resolver, wholeChain, cancellationToken).ConfigureAwait(false);
+            }
+
             if (format != ImageFormat.Vhd)
             {
                 return [ImageDescription.OfRaw(storage, [])];
@@ -49,6 +55,30 @@ public static class InfoOperation
             var leaf = new IdentifiedImage { Storage = storage, Format = format, Vhd = metadata, Warnings = new ImageWarnings(storage.Name, options.OnWarning) };
             return await DescribeChainAsync(described, new ChainWalk(leaf, options, resolver), wholeChain, cancellationToken).ConfigureAwait(false);
         }
+    }
+
+    private static async ValueTask<IReadOnlyList<ImageInfo>> DescribeVhdxAsync(
+        IStorage storage, ImageOpenOptions options, IStorageResolver resolver, bool wholeChain, CancellationToken cancellationToken)
+    {
+        var examination = await VhdxExaminer.ExamineAsync(storage, cancellationToken).ConfigureAwait(false);
+        var refusal = examination.Refusal(options);
+        var metadata = examination.Metadata ?? throw refusal!;
+        var odd = examination.Findings.Where(finding => finding.Severity != VhdxSeverity.Note).Select(finding => finding.Message);
+        var warnings = new List<string>(refusal is null ? odd : odd.Where(message => !refusal.Message.Contains(message, StringComparison.Ordinal)).Prepend(refusal.Message));
+        var described = await DescribeAsync(storage, metadata, warnings, cancellationToken).ConfigureAwait(false) with { IsRefused = refusal is not null };
+        if (refusal is not null || !metadata.HasParent || options.Parents == ParentPolicy.Refuse)
+        {
+            return [described];
+        }
+
+        var leaf = new IdentifiedImage { Storage = storage, Format = ImageFormat.Vhdx, Vhdx = metadata, Warnings = new ImageWarnings(storage.Name, options.OnWarning) };
+        return await DescribeChainAsync(described, new ChainWalk(leaf, options, resolver), wholeChain, cancellationToken).ConfigureAwait(false);
+    }
+
+    private static async ValueTask<ImageInfo> DescribeAsync(IStorage storage, VhdxMetadata metadata, IReadOnlyList<string> warnings, CancellationToken cancellationToken)
+    {
+        var counts = await VhdxBlockCounter.CountAsync(metadata.ViewOf(storage), metadata, cancellationToken).ConfigureAwait(false);
+        return VhdxDescription.Of(storage, metadata, parentPath: null, warnings, VhdxDescription.Counts(counts));
     }
 
     private static async ValueTask<IReadOnlyList<ImageInfo>> DescribeChainAsync(
@@ -74,6 +104,7 @@ public static class InfoOperation
 
                 infos.Add(parent.Vhd is { } metadata
                     ? await DescribeAsync(parent.Storage, metadata, parent.Warnings.ToList(), isRefused: false, hasTable: metadata.Header is not null, cancellationToken).ConfigureAwait(false)
+                    : parent.Vhdx is { } vhdx ? await DescribeAsync(parent.Storage, vhdx, parent.Warnings.ToList(), cancellationToken).ConfigureAwait(false)
                     : parent.Describe());
             }
         }

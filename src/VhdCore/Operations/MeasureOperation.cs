@@ -69,6 +69,11 @@ public static class MeasureOperation
             throw new ArgumentException("Only an image of known size that is not differencing can be measured.", nameof(target));
         }
 
+        if (target.Format == ImageFormat.Vhdx)
+        {
+            throw new UnsupportedImageException("VHDX images are only read here, and not created. Measure for a VHD or a raw image.");
+        }
+
         if (target.Format == ImageFormat.Raw)
         {
             var length = Alignment.Up(asked, RawSectorSize);

@@ -1,6 +1,5 @@
 using VhdCore.Chains;
 using VhdCore.Testing;
-using VhdCore.Vhd;
 
 namespace VhdCore.Tests.Chains;
 
@@ -30,7 +29,7 @@ public sealed class ParentNamesTests
     public void A_name_is_tried_as_it_is_then_below_then_beside_the_child(string name, string expected)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows understands drives and backslashes itself");
-        Assert.Equal(expected, string.Join('|', ParentNames.Candidates(Child, [new VhdParentLocator(0, name)], "", new MemoryStorageResolver())));
+        Assert.Equal(expected, string.Join('|', ParentNames.Candidates(Child, [name], new MemoryStorageResolver())));
     }
 
     [Fact]
@@ -39,22 +38,22 @@ public sealed class ParentNamesTests
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows understands drives and backslashes itself");
         Assert.Equal(
             ["/vm/base.vhd", "/pool/leaf/vm/base.vhd", "/pool/leaf/base.vhd"],
-            ParentNames.Candidates(Child, [], @"C:\vm\base.vhd", new MemoryStorageResolver()));
+            ParentNames.Candidates(Child, [@"C:\vm\base.vhd"], new MemoryStorageResolver()));
     }
 
     [Fact]
     public void Locators_come_in_the_files_order_then_the_headers_name_and_none_twice()
     {
-        VhdParentLocator[] locators = [new(0, "file://./one.vhd"), new(0, @".\two.vhd"), new(0, @".\one.vhd")];
+        string[] names = ["file://./one.vhd", @".\two.vhd", @".\one.vhd", "three.vhd"];
         Assert.Equal(
             ["/pool/leaf/one.vhd", "/pool/leaf/two.vhd", "/pool/leaf/three.vhd"],
-            ParentNames.Candidates(Child, locators, "three.vhd", new MemoryStorageResolver()));
+            ParentNames.Candidates(Child, names, new MemoryStorageResolver()));
     }
 
     [Fact]
     public void A_name_longer_than_any_path_is_not_tried()
     {
-        Assert.Empty(ParentNames.Candidates(Child, [new VhdParentLocator(0, string.Concat(Enumerable.Repeat("a/", 30_000)))], "", new MemoryStorageResolver()));
+        Assert.Empty(ParentNames.Candidates(Child, [string.Concat(Enumerable.Repeat("a/", 30_000))], new MemoryStorageResolver()));
     }
 
     [Fact]
