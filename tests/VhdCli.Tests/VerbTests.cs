@@ -124,6 +124,17 @@ public sealed class VerbTests
         Assert.False(File.Exists(folder["x.vhd"]));
     }
 
+    [Theory]
+    [InlineData("3000G")]
+    [InlineData("1M", "-o", "block_size=1G")]
+    public async Task A_size_that_cannot_be_is_refused_by_the_image_s_own_name(string size, params string[] extra)
+    {
+        using var folder = new TempFolder();
+        var result = (await Cli.RunAsync(["create", "-q", .. extra, folder["a.vhd"], size])).EnsureExit(1);
+        Assert.StartsWith($"vhdkit: {folder["a.vhd"]}: ", result.Error, StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(folder.Path));
+    }
+
     [Fact]
     public async Task A_geometry_s_size_is_used_only_when_asked_for()
     {

@@ -113,6 +113,21 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
         {
             throw new ArgumentException("A raw image has neither a parent nor blocks nor a geometry.", nameof(options));
         }
+
+        if (options is { Format: ImageFormat.Vhd, Size: { } size })
+        {
+            CheckVhd(size);
+        }
+    }
+
+    // Before there is a file, so that the refusal names the image and not the temporary file.
+    private void CheckVhd(long size)
+    {
+        var effective = VhdCreator.EffectiveSize(size, options.ChsCompatible).Size;
+        if (options.Kind != ImageKind.Fixed)
+        {
+            VhdCreator.EntryCount(effective, options.BlockSize ?? VhdLayout.DefaultBlockSize, path);
+        }
     }
 
     private async ValueTask<OpenedChain> OpenParentAsync(string parent, string target, CancellationToken cancellationToken)
