@@ -268,20 +268,41 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
 
     private async ValueTask<(BlockStatus Status, long Length)> ReleaseRunLockedAsync(long diskOffset, long length, CancellationToken cancellationToken)
     {
-        var extent = leaf.Release(diskOffset, length);
-        switch (extent.Kind)
+        while (true)
         {
-            case ReleaseKind.Released:
-                _commits.TablesChanged();
-                return (BlockStatus.Ok, extent.Length);
+            var extent = leaf.Release(diskOffset, length);
+            BlockStatus status;
+            switch (extent.Kind)
+            {
+                case ReleaseKind.Released:
+                    _commits.TablesChanged();
+                    return (BlockStatus.Ok, extent.Length);
 
-            case ReleaseKind.Punch:
-                var status = await leaf.Storage.PunchHoleAsync(extent.StorageOffset, extent.Length, cancellationToken).ConfigureAwait(false);
-                _commits.PayloadWritten();
-                return (status, extent.Length);
+                case ReleaseKind.Punch:
+                    status = await leaf.Storage.PunchHoleAsync(extent.StorageOffset, extent.Length, cancellationToken).ConfigureAwait(false);
+                    _commits.PayloadWritten();
+                    return (status, extent.Length);
 
-            default:
-                return (BlockStatus.Unsupported, extent.Length);
+                case ReleaseKind.Keep:
+                    return (BlockStatus.Unsupported, extent.Length);
+
+                case ReleaseKind.NotLoaded:
+                    status = await leaf.LoadAsync(diskOffset, cancellationToken).ConfigureAwait(false);
+                    break;
+
+                case ReleaseKind.NeedsReserve:
+                    status = await leaf.ReserveAsync(0, cancellationToken).ConfigureAwait(false);
+                    break;
+
+                default:
+                    status = await _commits.FlushAsync(cancellationToken).ConfigureAwait(false);
+                    break;
+            }
+
+            if (status != BlockStatus.Ok)
+            {
+                return (status == BlockStatus.Unsupported ? BlockStatus.IoError : status, extent.Length);
+            }
         }
     }
 

@@ -64,6 +64,15 @@ internal enum ReleaseKind : byte
 
     /// <summary>The tables cannot express it: to zero it, zeros must be written; a trim leaves it alone.</summary>
     Keep,
+
+    /// <summary>Await <see cref="IImageLayer.LoadAsync"/>, then ask again.</summary>
+    NotLoaded,
+
+    /// <summary>Await <see cref="IWritableLayer.ReserveAsync"/> for no blocks, then ask again.</summary>
+    NeedsReserve,
+
+    /// <summary>Await a commit, then ask again.</summary>
+    NeedsCommit,
 }
 
 /// <summary>The first run of a trim or zero.</summary>

@@ -31,6 +31,12 @@ internal enum SabotagePoint
 
     /// <summary>Write the live tables at commit rather than those from before the payload barrier.</summary>
     SnapshotBeforeBarrier,
+
+    /// <summary>Change a file before the header and the log's first entry that announce it are durable.</summary>
+    SessionBarrier,
+
+    /// <summary>Take a replayed log out of use before what it said is durable in its places.</summary>
+    ReplayBarrier,
 }
 
 /// <summary>Asks whether a rule is switched off. Constant false outside of test builds.</summary>

@@ -44,6 +44,9 @@ internal sealed class SlotPool(InFlightGate gate)
         return true;
     }
 
+    /// <summary>A slot that needs no flush before a table points at it.</summary>
+    public void AddDurable(long offset) => _durable.Enqueue(offset);
+
     /// <summary>A slot's formatting has been written, not yet flushed.</summary>
     public void AddFormatted(long offset) => _formatted.Enqueue((offset, _stamp));
 

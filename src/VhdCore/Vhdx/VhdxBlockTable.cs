@@ -127,9 +127,7 @@ internal sealed class VhdxBlockTable
         }
 
         var pageInChunk = SectorInChunk(diskOffset) / VhdxTablePage.BitCount;
-        return await LoadPageAsync(
-            BitmapPage(chunk, pageInChunk), (long)bitmap.FileOffset + (pageInChunk * VhdxTablePage.Size), VhdxTablePage.Size, firstEntry: -1, cancellationToken)
-            .ConfigureAwait(false);
+        return await LoadBitmapPageAsync(chunk, pageInChunk, (long)bitmap.FileOffset, cancellationToken).ConfigureAwait(false);
     }
 
     private DiskExtent ResolveByBitmap(long diskOffset, long inBlock, long run, VhdxBatEntry entry)
@@ -191,7 +189,7 @@ internal sealed class VhdxBlockTable
     private bool IsInTable(long index) => index < _entryCount;
 
     /// <summary>An entry of the BAT, as a reserved one if it cannot be true; false while its page is not in memory.</summary>
-    private bool TryGetEntry(long index, out VhdxBatEntry entry)
+    public bool TryGetEntry(long index, out VhdxBatEntry entry)
     {
         if (_pages.Find(PageOf(index)) is not { } page)
         {
@@ -208,12 +206,33 @@ internal sealed class VhdxBlockTable
         return true;
     }
 
-    private ValueTask<BlockStatus> LoadEntryAsync(long index, CancellationToken cancellationToken)
+    /// <summary>Reads the page of the BAT that has an entry, unless it is in memory.</summary>
+    public ValueTask<BlockStatus> LoadEntryAsync(long index, CancellationToken cancellationToken)
     {
         var page = PageOf(index);
         var offset = page * VhdxTablePage.Size;
         return LoadPageAsync(page, _batOffset + offset, (int)Math.Min(VhdxTablePage.Size, _batRegionLength - offset), page * VhdxTablePage.EntryCount, cancellationToken);
     }
+
+    /// <summary>Reads a page of a chunk's sector bitmap, unless it is in memory.</summary>
+    public ValueTask<BlockStatus> LoadBitmapPageAsync(long chunk, int pageInChunk, long bitmapOffset, CancellationToken cancellationToken) =>
+        LoadPageAsync(BitmapPage(chunk, pageInChunk), bitmapOffset + ((long)pageInChunk * VhdxTablePage.Size), VhdxTablePage.Size, firstEntry: -1, cancellationToken);
+
+    /// <summary>The page of the BAT that has an entry, if it is in memory.</summary>
+    public VhdxTablePage? FindEntryPage(long index) => _pages.Find(PageOf(index));
+
+    /// <summary>A page of a chunk's sector bitmap, if it is in memory.</summary>
+    public VhdxTablePage? FindBitmapPage(long chunk, int pageInChunk) => _pages.Find(BitmapPage(chunk, pageInChunk));
+
+    /// <summary>Keeps the page of the BAT that has an entry in memory, for changing it.</summary>
+    /// <param name="index">The entry.</param>
+    /// <param name="known">The page as it was found: put back if it was dropped since.</param>
+    /// <returns>The page to change.</returns>
+    public VhdxTablePage PinEntryPage(long index, VhdxTablePage known) => _pages.Pin(PageOf(index), known);
+
+    /// <inheritdoc cref="PinEntryPage"/>
+    /// <summary>Keeps a page of a chunk's sector bitmap in memory, for changing it.</summary>
+    public VhdxTablePage PinBitmapPage(long chunk, int pageInChunk, VhdxTablePage known) => _pages.Pin(BitmapPage(chunk, pageInChunk), known);
 
     /// <summary>Reads a page unless it is in memory.</summary>
     /// <param name="number">The page's.</param>
@@ -235,7 +254,7 @@ internal sealed class VhdxBlockTable
             return status == BlockStatus.OutOfRange ? BlockStatus.IoError : status;
         }
 
-        var page = VhdxTablePage.Parse(buffer.Span[..size]);
+        var page = VhdxTablePage.Parse(buffer.Span[..size], fileOffset);
         page.IsSound = firstEntry < 0 || IsSound(page, firstEntry);
         _pages.Add(number, page);
         return BlockStatus.Ok;

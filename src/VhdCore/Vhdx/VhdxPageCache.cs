@@ -34,21 +34,41 @@ internal sealed class VhdxPageCache(long pageCount, long limit)
     {
         lock (_lock)
         {
-            ref var group = ref _groups[number / GroupSize];
-            if (group is null)
-            {
-                Volatile.Write(ref group, new VhdxTablePage?[GroupSize]);
-                _memorySize += GroupMemorySize;
-            }
+            Put(number, page);
+        }
+    }
 
-            ref var slot = ref group[number % GroupSize];
-            if (slot is null)
-            {
-                page.WasUsed = true;
-                Volatile.Write(ref slot, page);
-                _memorySize += VhdxTablePage.MemorySize;
-                Evict(page);
-            }
+    /// <summary>Keeps a page in memory until <see cref="VhdxTablePage.IsPinned"/> is cleared.</summary>
+    /// <param name="number">The page's.</param>
+    /// <param name="known">The page as it was found, unchanged since: put back if it was dropped.</param>
+    /// <returns>The page that is in memory.</returns>
+    public VhdxTablePage Pin(long number, VhdxTablePage known)
+    {
+        lock (_lock)
+        {
+            Put(number, known);
+            var page = _groups[number / GroupSize]![number % GroupSize]!;
+            page.IsPinned = true;
+            return page;
+        }
+    }
+
+    private void Put(long number, VhdxTablePage page)
+    {
+        ref var group = ref _groups[number / GroupSize];
+        if (group is null)
+        {
+            Volatile.Write(ref group, new VhdxTablePage?[GroupSize]);
+            _memorySize += GroupMemorySize;
+        }
+
+        ref var slot = ref group[number % GroupSize];
+        if (slot is null)
+        {
+            page.WasUsed = true;
+            Volatile.Write(ref slot, page);
+            _memorySize += VhdxTablePage.MemorySize;
+            Evict(page);
         }
     }
 

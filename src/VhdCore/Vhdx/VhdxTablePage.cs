@@ -23,7 +23,23 @@ internal sealed class VhdxTablePage
 
     private readonly ulong[] _words; // bit 0 of word 0 is the first sector
 
-    private VhdxTablePage(ulong[] words) => _words = words;
+    private volatile bool _isPinned;
+
+    private VhdxTablePage(ulong[] words, long fileOffset)
+    {
+        _words = words;
+        FileOffset = fileOffset;
+    }
+
+    /// <summary>Bytes from the file's start to the page's place.</summary>
+    public long FileOffset { get; }
+
+    /// <summary>Changed since it was last written into its place: it stays in memory.</summary>
+    public bool IsPinned
+    {
+        get => _isPinned;
+        set => _isPinned = value;
+    }
 
     /// <summary>Every entry was found possible. Where this is false each has to be looked at when it is used.</summary>
     public bool IsSound { get; set; }
@@ -31,8 +47,11 @@ internal sealed class VhdxTablePage
     /// <summary>Used since eviction last came by.</summary>
     public bool WasUsed { get; set; }
 
+    /// <summary>A page of zeros.</summary>
+    public static VhdxTablePage CreateEmpty(long fileOffset) => new(new ulong[EntryCount], fileOffset);
+
     /// <summary>Reads a page as it stands in the file; what is missing of it is zero.</summary>
-    public static VhdxTablePage Parse(ReadOnlySpan<byte> bytes)
+    public static VhdxTablePage Parse(ReadOnlySpan<byte> bytes, long fileOffset)
     {
         var words = new ulong[EntryCount];
         for (var i = 0; i < bytes.Length / sizeof(ulong); i++)
@@ -40,7 +59,7 @@ internal sealed class VhdxTablePage
             words[i] = BinaryPrimitives.ReadUInt64LittleEndian(bytes[(i * sizeof(ulong))..]);
         }
 
-        return new VhdxTablePage(words);
+        return new VhdxTablePage(words, fileOffset);
     }
 
     /// <summary>An entry of the BAT.</summary>
@@ -64,6 +83,43 @@ internal sealed class VhdxTablePage
         }
 
         return Math.Min(run, limit);
+    }
+
+    /// <summary>Whether all of <paramref name="count"/> sectors are present.</summary>
+    public bool AreSet(int sector, int count) => RunLength(sector, count, out var isPresent) == count && isPresent;
+
+    /// <summary>Sets an entry of the BAT. Under the table's lock.</summary>
+    public void SetEntry(int index, VhdxBatEntry entry) => Volatile.Write(ref _words[index], entry.Raw);
+
+    /// <summary>Marks sectors present. Under the table's lock.</summary>
+    public void Set(int sector, int count) => ForEachWord(sector, count, static (ref ulong word, ulong mask) => Interlocked.Or(ref word, mask));
+
+    /// <summary>Marks sectors missing. Under the table's lock.</summary>
+    public void Clear(int sector, int count) => ForEachWord(sector, count, static (ref ulong word, ulong mask) => Interlocked.And(ref word, ~mask));
+
+    /// <summary>The page as it stands in the file. Under the table's lock.</summary>
+    public byte[] ToBytes()
+    {
+        var bytes = new byte[Size];
+        for (var i = 0; i < _words.Length; i++)
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(i * sizeof(ulong)), _words[i]);
+        }
+
+        return bytes;
+    }
+
+    private delegate void WordAction(ref ulong word, ulong mask);
+
+    private void ForEachWord(int sector, int count, WordAction action)
+    {
+        for (var end = sector + count; sector < end;)
+        {
+            var bit = sector % BitsPerWord;
+            var run = Math.Min(BitsPerWord - bit, end - sector);
+            action(ref _words[sector / BitsPerWord], (run == BitsPerWord ? ulong.MaxValue : (1UL << run) - 1) << bit);
+            sector += run;
+        }
     }
 
     private static int SameBits(ulong word, bool ones) => BitOperations.TrailingZeroCount(ones ? ~word : word);

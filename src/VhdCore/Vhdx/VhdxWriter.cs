@@ -1,0 +1,331 @@
+using VhdCore.Errors;
+using VhdCore.Layers;
+using VhdCore.Storage;
+
+namespace VhdCore.Vhdx;
+
+/// <summary>A VHDX that is open for writing: fixed, dynamic or differencing.</summary>
+/// <remarks>
+/// Changes of the BAT and of sector bitmaps gather in memory, as pages. A commit puts them into the log as one entry: flush, if they make something
+/// reachable that may not be durable; the entry with the pages as they were when the commit began; flush; then the pages in their places.
+/// </remarks>
+internal sealed class VhdxWriter : IWritableLayer
+{
+    private const int MaxPagesPerChange = 20; // a block's slice of the bitmap, its entry and the bitmap's
+
+    private readonly VhdxMetadata _metadata;
+    private readonly VhdxWriterTable _table;
+    private readonly SlotPool _pool;
+    private readonly VhdxSpace _space;
+    private readonly VhdxSession _session;
+    private readonly VhdxDirtyPages _dirty;
+    private readonly SemaphoreSlim _startMutex = new(1, 1);
+
+    internal VhdxWriter(IStorage storage, VhdxMetadata metadata, VhdxHeader header, long tableCacheBytes, SlotPool pool)
+    {
+        Storage = storage;
+        _metadata = metadata;
+        _dirty = new VhdxDirtyPages();
+        _table = new VhdxWriterTable(new VhdxBlockTable(storage, metadata, long.MaxValue, tableCacheBytes), metadata, _dirty);
+        _pool = pool;
+        _space = new VhdxSpace(storage, _pool, _table.Lock, metadata.BlockSize, metadata.HasParent);
+        _session = new VhdxSession(storage, header, _pool, _table.Lock);
+    }
+
+    public IStorage Storage { get; }
+
+    public long Length => _metadata.VirtualSize;
+
+    public int LogicalSectorSize => _metadata.LogicalSectorSize;
+
+    public long BlockSize => _metadata.BlockSize;
+
+    public long SectorLockUnit => _metadata.HasParent ? BlockSize : 0;
+
+    public bool HasParent => _metadata.HasParent;
+
+    public bool IsDirty => _dirty.IsDirty;
+
+    public DiskExtent Resolve(long diskOffset, long length) => _table.Blocks.Resolve(diskOffset, length);
+
+    public ValueTask<BlockStatus> LoadAsync(long diskOffset, CancellationToken cancellationToken) => _table.LoadAsync(diskOffset, cancellationToken);
+
+    public WriteExtent ResolveForWrite(long diskOffset, long length)
+    {
+        var block = diskOffset / BlockSize;
+        var inBlock = diskOffset % BlockSize;
+        var run = Math.Min(length, BlockSize - inBlock);
+        if (!_session.IsStarted)
+        {
+            return Obstacle(WriteExtentKind.NeedsSpace, run);
+        }
+
+        while (true)
+        {
+            if (_table.EntryOf(block) is not { } entry)
+            {
+                return Obstacle(WriteExtentKind.NotLoaded, run);
+            }
+
+            switch (entry.PayloadState)
+            {
+                case PayloadBlockState.FullyPresent:
+                    return new WriteExtent(WriteExtentKind.Ready, run, (long)entry.FileOffset + inBlock, IsPresent: true, null);
+
+                case PayloadBlockState.PartiallyPresent:
+                    return ResolvePartial(diskOffset, run, entry);
+
+                case PayloadBlockState.Reserved:
+                    return Obstacle(WriteExtentKind.Corrupt, run);
+
+                default:
+                    if (Allocate(block) is { } obstacle)
+                    {
+                        return Obstacle(obstacle, run);
+                    }
+
+                    break;
+            }
+        }
+    }
+
+    public bool IsCommitted(long diskOffset, long length)
+    {
+        if (_dirty.IsClean && _table.AreAllPresent(diskOffset, length))
+        {
+            return true;
+        }
+
+        lock (_table.Lock)
+        {
+            return _table.AreAllPresent(diskOffset, length) && _table.IsCommitted(diskOffset, length);
+        }
+    }
+
+    public void Complete(long diskOffset, long length, in WriteExtent written)
+    {
+        if (written.Token is not Target target)
+        {
+            return; // the sectors were present
+        }
+
+        lock (_table.Lock)
+        {
+            // Unless the block was released meanwhile, and this write with it. An entry that was dropped from memory has not changed.
+            if (_table.EntryOf(diskOffset / BlockSize) is not { } entry
+                || (entry.PayloadState == PayloadBlockState.PartiallyPresent && entry.FileOffset == target.FileOffset))
+            {
+                _table.SetBits(target.Page, diskOffset, length);
+            }
+        }
+    }
+
+    public async ValueTask<BlockStatus> ReserveAsync(int blockCount, CancellationToken cancellationToken)
+    {
+        if (!_session.IsStarted)
+        {
+            await _startMutex.WaitAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                var status = _session.IsStarted ? BlockStatus.Ok : await _session.StartAsync().ConfigureAwait(false);
+                if (status != BlockStatus.Ok)
+                {
+                    return status;
+                }
+            }
+            finally
+            {
+                _startMutex.Release();
+            }
+        }
+
+        return blockCount > 0 ? await _space.ReserveAsync(blockCount, cancellationToken).ConfigureAwait(false) : BlockStatus.Ok;
+    }
+
+    public ReleaseExtent Release(long diskOffset, long length)
+    {
+        var block = diskOffset / BlockSize;
+        var inBlock = diskOffset % BlockSize;
+        var run = Math.Min(length, BlockSize - inBlock);
+        if (!_session.IsStarted)
+        {
+            return new ReleaseExtent(ReleaseKind.NeedsReserve, run, 0);
+        }
+
+        if (_table.EntryOf(block) is not { } entry)
+        {
+            return new ReleaseExtent(ReleaseKind.NotLoaded, run, 0);
+        }
+
+        if (_metadata.Kind == Formats.ImageKind.Fixed && entry.PayloadState == PayloadBlockState.FullyPresent)
+        {
+            return new ReleaseExtent(ReleaseKind.Punch, run, (long)entry.FileOffset + inBlock);
+        }
+
+        var readsAsZeros = !entry.IsInFile && (!HasParent || entry.PayloadState != PayloadBlockState.NotPresent);
+        if (readsAsZeros)
+        {
+            return new ReleaseExtent(ReleaseKind.Released, run, 0);
+        }
+
+        if (inBlock != 0 || run < Math.Min(BlockSize, Length - diskOffset))
+        {
+            return new ReleaseExtent(ReleaseKind.Keep, run, 0);
+        }
+
+        lock (_table.Lock)
+        {
+            if (_dirty.Count + MaxPagesPerChange > _session.MaxPages)
+            {
+                return new ReleaseExtent(ReleaseKind.NeedsCommit, run, 0);
+            }
+
+            if (_table.EntryPageOf(block) is not { } page)
+            {
+                return new ReleaseExtent(ReleaseKind.NotLoaded, run, 0);
+            }
+
+            entry = _table.EntryIn(page, block);
+            _table.SetEntry(block, page, PayloadBlockState.Zero, 0); // Hyper-V fails to read a file where this state has an offset
+            if (entry.IsInFile)
+            {
+                Interlocked.MemoryBarrier(); // the entry is gone before its place is tagged with an epoch
+                _pool.AddFreed((long)entry.FileOffset);
+            }
+
+            return new ReleaseExtent(ReleaseKind.Released, run, 0);
+        }
+    }
+
+    public async ValueTask<BlockStatus> CommitAsync(CancellationToken cancellationToken)
+    {
+        List<VhdxPageImage> pages;
+        List<SlotPool.Freed> freed;
+        bool needsBarrier;
+        long endOfData;
+        lock (_table.Lock)
+        {
+            (pages, needsBarrier) = _dirty.TakeCommit();
+            freed = _pool.TakeUncommitted();
+            endOfData = _space.EndOfData;
+        }
+
+        var status = pages.Count == 0 || (needsBarrier && !Sabotage.Is(SabotagePoint.PayloadBarrier))
+            ? await _session.FlushAsync().ConfigureAwait(false)
+            : BlockStatus.Ok;
+        if (status == BlockStatus.Ok && pages.Count > 0)
+        {
+            status = await _session.LogAsync(pages, endOfData).ConfigureAwait(false);
+        }
+
+        if (status != BlockStatus.Ok)
+        {
+            return status;
+        }
+
+        lock (_table.Lock)
+        {
+            _pool.AddCommitted(freed);
+            _dirty.CommitIsDurable();
+        }
+
+        status = pages.Count > 0 ? await _session.ApplyAsync(pages).ConfigureAwait(false) : BlockStatus.Ok;
+        if (status == BlockStatus.Ok)
+        {
+            lock (_table.Lock)
+            {
+                _dirty.CommitEnded();
+            }
+        }
+
+        return status;
+    }
+
+    public async ValueTask<BlockStatus> CloseAsync(CancellationToken cancellationToken)
+    {
+        if (!_session.IsStarted)
+        {
+            return BlockStatus.Ok; // nothing was changed
+        }
+
+        var status = await CommitAsync(cancellationToken).ConfigureAwait(false);
+        return status == BlockStatus.Ok ? await _session.CloseAsync(_space.EndOfData).ConfigureAwait(false) : status;
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _space.Dispose();
+        _startMutex.Dispose();
+        return Storage.DisposeAsync();
+    }
+
+    private static WriteExtent Obstacle(WriteExtentKind kind, long run) => new(kind, run, 0, IsPresent: false, null);
+
+    private WriteExtent ResolvePartial(long diskOffset, long run, VhdxBatEntry entry)
+    {
+        run = Math.Min(run, _table.BytesInBitmapPage(diskOffset));
+        if (_table.BitmapPageOf(diskOffset) is not { } page)
+        {
+            return Obstacle(WriteExtentKind.NotLoaded, run);
+        }
+
+        var offset = (long)entry.FileOffset + (diskOffset % BlockSize);
+        if (_table.AreBitsSet(page, diskOffset, run))
+        {
+            return new WriteExtent(WriteExtentKind.Ready, run, offset, IsPresent: true, null);
+        }
+
+        lock (_table.Lock)
+        {
+            return _dirty.Count + MaxPagesPerChange > _session.MaxPages
+                ? Obstacle(WriteExtentKind.NeedsCommit, run)
+                : new WriteExtent(WriteExtentKind.Ready, run, offset, IsPresent: false, new Target(entry.FileOffset, page));
+        }
+    }
+
+    /// <summary>Gives a block a place that reads as it did: as zeros, or as the parent.</summary>
+    /// <returns>What stands in the way; null when the block has a place now.</returns>
+    private WriteExtentKind? Allocate(long block)
+    {
+        lock (_table.Lock)
+        {
+            if (_table.EntryPageOf(block) is not { } page)
+            {
+                return WriteExtentKind.NotLoaded;
+            }
+
+            var entry = _table.EntryIn(page, block);
+            if (entry.IsInFile)
+            {
+                return null;
+            }
+
+            if (_dirty.Count + MaxPagesPerChange > _session.MaxPages)
+            {
+                return WriteExtentKind.NeedsCommit;
+            }
+
+            var isPartial = HasParent && entry.PayloadState == PayloadBlockState.NotPresent;
+            if (isPartial && _table.PrepareSlice(block, _space) is { } obstacle)
+            {
+                return obstacle;
+            }
+
+            if (!_space.TryTake(out var slot))
+            {
+                return WriteExtentKind.NeedsSpace;
+            }
+
+            if (!slot.IsDurable)
+            {
+                _dirty.NeedsBarrier();
+            }
+
+            _table.SetEntry(block, page, isPartial ? PayloadBlockState.PartiallyPresent : PayloadBlockState.FullyPresent, slot.Offset);
+            return null;
+        }
+    }
+
+    /// <summary>What a write into missing sectors resolved to.</summary>
+    private sealed record Target(ulong FileOffset, VhdxTablePage Page);
+}
