@@ -13,8 +13,15 @@ internal static class SimulationBudget
         long.TryParse(Environment.GetEnvironmentVariable("VHDKIT_SIMULATION_CUTS"), CultureInfo.InvariantCulture, out var cuts) ? cuts : usual;
 
     /// <summary>Runs seeds from 1 on until so many cuts were made, or one run has failed.</summary>
-    /// <returns>The failure of the lowest seed that failed, if any.</returns>
-    public static SimulationFailure? Spend(long cuts, CutStatistics statistics)
+    /// <returns>A failure, if any.</returns>
+    public static SimulationFailure? Spend(long cuts, CutStatistics statistics) =>
+        Spend(cuts, () => statistics.Total, seed => PowerCutRun.Run(seed, statistics));
+
+    /// <inheritdoc cref="Spend(long, CutStatistics)"/>
+    /// <param name="cuts">How many.</param>
+    /// <param name="made">How many there were already.</param>
+    /// <param name="run">Runs one seed.</param>
+    public static SimulationFailure? Spend(long cuts, Func<long> made, Action<int> run)
     {
         var nextSeed = 0;
         SimulationFailure? failure = null;
@@ -34,11 +41,11 @@ internal static class SimulationBudget
 
         void Work()
         {
-            while (failure is null && statistics.Total < cuts)
+            while (failure is null && made() < cuts)
             {
                 try
                 {
-                    PowerCutRun.Run(Interlocked.Increment(ref nextSeed), statistics);
+                    run(Interlocked.Increment(ref nextSeed));
                 }
                 catch (SimulationFailure found)
                 {

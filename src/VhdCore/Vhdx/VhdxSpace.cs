@@ -16,6 +16,7 @@ internal sealed class VhdxSpace : IDisposable
 {
     private const long FirstLeap = 8L << 20; // bytes
     private const long LargestLeap = 256L << 20; // bytes
+    private const int SmallestShare = 8; // a leap is no more than this part of the disk
     private const int MaxReformatted = 8; // slots
 
     private readonly IStorage _storage;
@@ -25,6 +26,7 @@ internal sealed class VhdxSpace : IDisposable
     private readonly bool _isDifferencing;
     private readonly SemaphoreSlim _mutex = new(1, 1);
     private readonly Queue<long> _bitmapBlocks = new(); // known zero. Guarded by the table's lock
+    private readonly long _largestLeap;
     private long _leap;
     private long _reserved; // bytes; the file's places up to here are given out or in the pool. Guarded by _mutex
     private long _endOfData; // bytes; everything in use lies before this. Guarded by the table's lock
@@ -32,16 +34,16 @@ internal sealed class VhdxSpace : IDisposable
     /// <param name="storage">The file.</param>
     /// <param name="pool">Where slots go.</param>
     /// <param name="tableLock">The table's.</param>
-    /// <param name="blockSize">Bytes.</param>
-    /// <param name="isDifferencing">Sector bitmap blocks are needed too.</param>
-    public VhdxSpace(IStorage storage, SlotPool pool, Lock tableLock, long blockSize, bool isDifferencing)
+    /// <param name="metadata">Of the image.</param>
+    public VhdxSpace(IStorage storage, SlotPool pool, Lock tableLock, VhdxMetadata metadata)
     {
         _storage = storage;
         _pool = pool;
         _tableLock = tableLock;
-        _blockSize = blockSize;
-        _isDifferencing = isDifferencing;
-        _leap = Math.Max(blockSize, FirstLeap);
+        _blockSize = metadata.BlockSize;
+        _isDifferencing = metadata.HasParent;
+        _largestLeap = Math.Clamp(metadata.VirtualSize / SmallestShare, _blockSize, LargestLeap);
+        _leap = Math.Clamp(FirstLeap, _blockSize, _largestLeap);
         _reserved = Alignment.Up(storage.Length, VhdxLayout.StructureAlignment);
         _endOfData = _reserved;
     }
@@ -125,7 +127,7 @@ internal sealed class VhdxSpace : IDisposable
     private async ValueTask<BlockStatus> LeapAsync(int slotCount)
     {
         var count = (int)Math.Max(slotCount, _leap / _blockSize);
-        _leap = Math.Min(_leap * 2, Math.Max(_blockSize, LargestLeap));
+        _leap = Math.Min(_leap * 2, _largestLeap);
         var status = await GrowAsync(_blockSize, count, _pool.AddDurable).ConfigureAwait(false);
         return status == BlockStatus.NoSpace && count > 1 ? await GrowAsync(_blockSize, 1, _pool.AddDurable).ConfigureAwait(false) : status;
     }

@@ -28,7 +28,7 @@ internal sealed class VhdxWriter : IWritableLayer
         _dirty = new VhdxDirtyPages();
         _table = new VhdxWriterTable(new VhdxBlockTable(storage, metadata, long.MaxValue, tableCacheBytes), metadata, _dirty);
         _pool = pool;
-        _space = new VhdxSpace(storage, _pool, _table.Lock, metadata.BlockSize, metadata.HasParent);
+        _space = new VhdxSpace(storage, _pool, _table.Lock, metadata);
         _session = new VhdxSession(storage, header, _pool, _table.Lock);
     }
 

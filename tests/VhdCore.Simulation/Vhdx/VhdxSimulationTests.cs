@@ -1,0 +1,58 @@
+using VhdCore.Layers;
+
+namespace VhdCore.Simulation.Vhdx;
+
+/// <summary>The durability contract for VHDX, held against cuts of the power at every step. VHDKIT_SIMULATION_CUTS raises the number, VHDKIT_SEED replays one run.</summary>
+public class VhdxSimulationTests(ITestOutputHelper output)
+{
+    private const long DefaultCuts = 20_000;
+    private const long SabotagedCuts = 20_000;
+
+    // Not OpenBarrier: it matters after a process was killed between the two writes of one request, and these are killed between requests.
+    public static TheoryData<string> Rules =>
+    [
+        nameof(SabotagePoint.PayloadBarrier),
+        nameof(SabotagePoint.TableBarrier),
+        nameof(SabotagePoint.ZeroReusedSpace),
+        nameof(SabotagePoint.FreeAfterCommit),
+        nameof(SabotagePoint.ReadyAfterFlush),
+        nameof(SabotagePoint.SessionBarrier),
+        nameof(SabotagePoint.ReplayBarrier),
+    ];
+
+    [Fact]
+    public void Whatever_a_power_cut_leaves_opens_and_holds_everything_flushed()
+    {
+        var statistics = new VhdxCutStatistics();
+        if (SimulationBudget.ReplaySeed is { } seed)
+        {
+            VhdxPowerCutRun.Run(seed, statistics);
+            output.WriteLine(statistics.ToString());
+            return;
+        }
+
+        var failure = SimulationBudget.Spend(SimulationBudget.Cuts(DefaultCuts), () => statistics.Total, run => VhdxPowerCutRun.Run(run, statistics));
+        output.WriteLine(statistics.ToString());
+        Assert.True(failure is null, failure?.Message);
+        Assert.All(Enum.GetValues<VhdxCutPhase>(), phase => Assert.True(statistics[phase] > 0, $"No cut in phase {phase}."));
+        Assert.True(statistics.Reopened > 0, "No world was run on after a cut.");
+    }
+
+    [Theory]
+    [MemberData(nameof(Rules))]
+    public void Leaving_out_a_rule_is_noticed(string rule)
+    {
+        var statistics = new VhdxCutStatistics();
+        Sabotage.Active = Enum.Parse<SabotagePoint>(rule);
+        try
+        {
+            var failure = SimulationBudget.Spend(SimulationBudget.Cuts(SabotagedCuts), () => statistics.Total, run => VhdxPowerCutRun.Run(run, statistics));
+            Assert.True(failure is not null, $"Without {rule} nothing was noticed: {statistics}");
+            output.WriteLine($"Noticed after {statistics.Total} cuts: {failure.Message.Split('\n')[0]}");
+        }
+        finally
+        {
+            Sabotage.Active = SabotagePoint.None;
+        }
+    }
+}
