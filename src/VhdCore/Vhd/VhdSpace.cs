@@ -52,6 +52,9 @@ internal sealed class VhdSpace : IDisposable
         _leap = Math.Clamp(FirstLeap, table.BlockSize, _largestLeap);
     }
 
+    /// <summary>Where new slots begin, in bytes. Before the first request.</summary>
+    public long DataEnd => _dataEnd;
+
     /// <summary>Makes at least one slot available, several if that is cheap.</summary>
     public async ValueTask<BlockStatus> ReserveAsync(int slotCount, CancellationToken cancellationToken)
     {

@@ -19,6 +19,7 @@ internal sealed class VhdWriter : IWritableLayer
     private readonly VhdDirtyTables _dirty;
     private readonly VhdMetadata _metadata;
     private readonly long _dirtyBitmapLimit;
+    private readonly uint _shortEntry; // of a block whose place is too small for another
     private bool _hasMovedSpace; // slots were taken or freed
 
     internal VhdWriter(VhdWriterParts parts)
@@ -28,6 +29,7 @@ internal sealed class VhdWriter : IWritableLayer
         _table = parts.Table;
         _pool = parts.Pool;
         _space = parts.Space;
+        _shortEntry = parts.ShortEntry;
         _dirty = new VhdDirtyTables(_table);
         _dirtyBitmapLimit = Math.Max(parts.TableCacheBytes / 2, 1 << 20);
     }
@@ -148,10 +150,9 @@ internal sealed class VhdWriter : IWritableLayer
         var block = _table.BlockOf(diskOffset);
         var inBlock = diskOffset & (BlockSize - 1);
         var run = Math.Min(length, BlockSize - inBlock);
-        if (_table.IsDifferencing || _metadata.Batmap is not null)
+        if (_table.IsDifferencing)
         {
-            // In a child, the format has no entry that means zeros. And XenServer's batmap may say that the block is whole: a block that went would make it lie.
-            return new ReleaseExtent(ReleaseKind.Keep, run, 0);
+            return new ReleaseExtent(ReleaseKind.Keep, run, 0); // the format has no entry that means zeros
         }
 
         if (_table.EntryOf(block) == VhdLayout.UnusedEntry)
@@ -159,9 +160,10 @@ internal sealed class VhdWriter : IWritableLayer
             return new ReleaseExtent(ReleaseKind.Released, _table.Resolve(diskOffset, length) is { IsAllocated: false } absent ? absent.Length : run, 0);
         }
 
-        if (inBlock != 0 || run < Math.Min(BlockSize, Length - diskOffset) || _metadata.Batmap is not null)
+        // A batmap may say that the block has all its sectors, and is not written here. And no other block fits into a place that is short.
+        if (inBlock != 0 || run < Math.Min(BlockSize, Length - diskOffset) || _metadata.Batmap is not null || _table.EntryOf(block) == _shortEntry)
         {
-            return new ReleaseExtent(ReleaseKind.Keep, run, 0); // a batmap may say that the block has all its sectors, and is not written here
+            return new ReleaseExtent(ReleaseKind.Keep, run, 0);
         }
 
         lock (_table.Lock)

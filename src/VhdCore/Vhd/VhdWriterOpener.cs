@@ -34,7 +34,28 @@ internal static class VhdWriterOpener
         // On a block device, what lies behind the data is VhdSpace's to extend into: it must not be a hole as well.
         AddHoles(metadata, table, storage.Length, storage.Traits.IsBlockDevice ? endOfData : footerOffset, pool);
         var space = new VhdSpace(storage, table, pool, metadata.FooterBytes.ToArray(), footerOffset, endOfData);
-        return new VhdWriter(new VhdWriterParts(storage, metadata, table, pool, space, options.TableCacheBytes));
+        return new VhdWriter(new VhdWriterParts(storage, metadata, table, pool, space, options.TableCacheBytes, ShortEntry(metadata, table, space.DataEnd)));
+    }
+
+    private static uint ShortEntry(VhdMetadata metadata, VhdBlockTable table, long dataEnd)
+    {
+        var entries = table.Entries;
+        var last = entries[^1];
+        if (last == VhdLayout.UnusedEntry || metadata.UsedBlockSize(entries.Length - 1) == table.BlockSize)
+        {
+            return VhdLayout.UnusedEntry;
+        }
+
+        var start = (long)last * VhdLayout.SectorSize;
+        var next = Math.Min(dataEnd, Math.Min(After(metadata.HeaderOffset), After((long)metadata.Header!.TableOffset)));
+        foreach (var entry in entries)
+        {
+            next = entry == VhdLayout.UnusedEntry ? next : Math.Min(next, After((long)entry * VhdLayout.SectorSize));
+        }
+
+        return table.StorageOffset(last, table.BlockSize) <= next ? VhdLayout.UnusedEntry : last;
+
+        long After(long offset) => offset > start ? offset : long.MaxValue;
     }
 
     /// <summary>Where the last structure or block ends, in bytes.</summary>
