@@ -19,6 +19,7 @@ internal static class Corpus
         Add("dynamic of Windows", Image("dynamic.vhd", 61 << 10).PutText(0, 8).PutText(17, 3).PutText(118, 4));
         Add("dynamic of QEMU", Image("qemu.vhd", 200 << 10, blockSize: 64 << 10, dialect: PlainDialect.Qemu).PutText(1, 1).PutText(300, 80));
         Add("dynamic with spare entries", Image("spare.vhd", 40 << 10, spareEntries: 300).PutText(0, 1).PutText(72, 8));
+        Add("dynamic whose last block is short", Image("short.vhd", 61 << 10, cutsLastBlockShort: true).PutText(8, 30).PutText(121, 1));
         Add("dynamic of one sector", Image("one.vhd", 512, blockSize: 512).PutText(0, 1));
 
         var parent = Image("parent.vhd", 61 << 10, id: 2).PutText(0, 40).PutText(100, 22);
@@ -47,6 +48,7 @@ internal static class Corpus
         int blockSize = 4096,
         PlainDialect dialect = PlainDialect.Windows,
         int spareEntries = 0,
+        bool cutsLastBlockShort = false,
         byte id = 1,
         bool isHidden = false,
         PlainVhdBuilder? parent = null,
@@ -59,6 +61,7 @@ internal static class Corpus
             BlockSize = blockSize,
             Dialect = dialect,
             SpareEntries = spareEntries,
+            CutsLastBlockShort = cutsLastBlockShort,
             Id = id,
             IsHidden = isHidden,
             Parent = parent,

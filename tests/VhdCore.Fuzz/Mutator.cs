@@ -14,6 +14,9 @@ internal sealed class Mutator
         (0, 8), (8, 4), (12, 4), (16, 8), (24, 4), (28, 4), (32, 4), (36, 4), (40, 8), (48, 8), (56, 2), (58, 1), (59, 1), (60, 4), (64, 4), (68, 8), (84, 1), (85, 1),
     ];
 
+    // Programs whose disks are sized, laid out or trusted by rules of their own.
+    private static readonly string[] Creators = ["vpc ", "qemu", "qem2", "tap\0", "win ", "caml", "vbox"];
+
     internal static readonly (int Offset, int Size)[] HeaderFields =
     [
         (0, 8), (8, 8), (16, 8), (24, 4), (28, 4), (32, 4), (36, 4), (40, 8), (48, 8), (56, 4), (64, 8),
@@ -77,7 +80,8 @@ internal sealed class Mutator
                 files[name] = Extend(name, file);
                 break;
             case 13:
-                Splice(name, file, source.Files.Values.ElementAt(_random.Next(source.Files.Count)));
+                var donor = _random.Next(2) == 0 ? source : Corpus.Cases[_random.Next(Corpus.Cases.Count)];
+                Splice(name, file, donor.Files.Values.ElementAt(_random.Next(donor.Files.Count)));
                 break;
             case 14:
                 ChangeLocator(name, file, files);
@@ -115,7 +119,7 @@ internal sealed class Mutator
 
         var (offset, size) = FooterFields[_random.Next(FooterFields.Length)];
         var which = IsBlockBased(file) ? _random.Next(4) : 1; // 0: only the copy, 1: only the end, else both alike
-        var bytes = Value(size, file);
+        var bytes = offset == 28 ? System.Text.Encoding.ASCII.GetBytes(Creators[_random.Next(Creators.Length)]) : Value(size, file);
         if (which != 1)
         {
             bytes.CopyTo(file, offset);
@@ -217,9 +221,14 @@ internal sealed class Mutator
         var length = Math.Min(Math.Min(file.Length, from.Length), _random.Next(2) == 0 ? 512 : _random.Next(1, 5000));
         var source = _random.Next(from.Length - length + 1);
         var target = _random.Next(file.Length - length + 1);
-        if (_random.Next(2) == 0)
+        switch (_random.Next(4))
         {
-            (source, target) = (source / 512 * 512, target / 512 * 512);
+            case 0 or 1:
+                (source, target) = (source / 512 * 512, target / 512 * 512);
+                break;
+            case 2 when length == 512:
+                (source, target) = (from.Length - 512, file.Length - 512); // another disk's footer, as a guest or a crash may leave one at the end
+                break;
         }
 
         Array.Copy(from, source, file, target, length);

@@ -158,6 +158,11 @@ internal static class Oracle
 
         await using (disk)
         {
+            if (disk.Images[0].VirtualSize != disk.Length || disk.Length <= 0)
+            {
+                throw new OracleException($"A disk of {disk.Length} bytes is described as one of {disk.Images[0].VirtualSize}.");
+            }
+
             var runs = await MapAsync(disk);
             var readers = PlainReaders(fuzzCase, variant.IgnoresChecksums);
             readers.RemoveAll(reader => reader.Length != disk.Length);

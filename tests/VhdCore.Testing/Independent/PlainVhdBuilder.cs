@@ -52,6 +52,9 @@ internal sealed class PlainVhdBuilder
     /// <summary>Entries in the table beyond those that the disk needs.</summary>
     public int SpareEntries { get; init; }
 
+    /// <summary>The file has only as much of the last block as the disk has, as old programs left it.</summary>
+    public bool CutsLastBlockShort { get; init; }
+
     /// <summary>512, or 511 for an image of the oldest kind.</summary>
     public int FooterLength { get; init; } = 512;
 
@@ -148,7 +151,7 @@ internal sealed class PlainVhdBuilder
             var data = Dialect == PlainDialect.Qemu ? end + bitmapSize : Up(end + bitmapSize, 4096);
             PlainWriting.Number(table, block * 4, (ulong)(data - bitmapSize) / 512, 4);
             blocks.Add((data - bitmapSize, block));
-            end = data + BlockSize;
+            end = data + (CutsLastBlockShort && block == BlockCount - 1 ? (int)(Size - ((long)block * BlockSize)) : BlockSize);
             if (SectorsOf(block).All(_sectors.ContainsKey))
             {
                 map[block / 8] |= (byte)(0x80 >> (block % 8));
