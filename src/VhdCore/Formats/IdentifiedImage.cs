@@ -36,7 +36,8 @@ internal sealed record IdentifiedImage
     public ParentReference? Parent => !IsDifferencing ? null : Vhd is { Header: { } header } vhd
         ? new ParentReference(
             [header.ParentUniqueId], [.. vhd.ParentLocators.Select(locator => locator.Name), header.ParentUnicodeName],
-            vhd.HeaderOffset, vhd.HeaderOffset + VhdDynamicHeaderView.ParentUniqueIdOffset, vhd.HeaderOffset + VhdDynamicHeaderView.ParentLocatorsOffset) { Format = Format }
+            vhd.HeaderOffset, vhd.HeaderOffset + VhdDynamicHeaderView.ParentUniqueIdOffset, vhd.HeaderOffset + VhdDynamicHeaderView.ParentLocatorsOffset)
+        { Format = Format }
         : Vhdx?.Parent is { } locator
             ? new ParentReference(locator.Linkages, locator.Names, locator.FileOffset, locator.FileOffset, locator.FileOffset) { Format = Format } : null;
 

@@ -14,19 +14,19 @@ internal static class VhdxDescription
     /// <param name="blocks">Blocks by state, where they were counted.</param>
     public static ImageInfo Of(
         IStorage storage, VhdxMetadata metadata, string? parentPath, IReadOnlyList<string> warnings, VhdxBlockCounts? blocks = null) => new()
-    {
-        Path = storage.Name,
-        Format = ImageFormat.Vhdx,
-        Kind = metadata.Kind,
-        VirtualSize = metadata.VirtualSize,
-        FileLength = storage.Length,
-        AllocatedBytes = storage.Traits.AllocatedBytes?.Invoke(),
-        BlockSize = (int)metadata.BlockSize,
-        UniqueId = metadata.Header.DataWriteGuid,
-        ParentPath = metadata.Parent is { } parent ? parentPath ?? (parent.Names.Count > 0 ? parent.Names[0] : null) : null,
-        Warnings = warnings,
-        Vhdx = Fields(metadata, blocks),
-    };
+        {
+            Path = storage.Name,
+            Format = ImageFormat.Vhdx,
+            Kind = metadata.Kind,
+            VirtualSize = metadata.VirtualSize,
+            FileLength = storage.Length,
+            AllocatedBytes = storage.Traits.AllocatedBytes?.Invoke(),
+            BlockSize = (int)metadata.BlockSize,
+            UniqueId = metadata.Header.DataWriteGuid,
+            ParentPath = metadata.Parent is { } parent ? parentPath ?? (parent.Names.Count > 0 ? parent.Names[0] : null) : null,
+            Warnings = warnings,
+            Vhdx = Fields(metadata, blocks),
+        };
 
     /// <summary>The counts that <see cref="VhdxBlockCounter"/> gives, by name.</summary>
     public static VhdxBlockCounts Counts(long[] byState) => new(
