@@ -38,10 +38,14 @@ internal sealed class CutStatistics
     private long _reopened;
     private long _runs;
     private long _kills;
+    private long _exhausted;
 
     public long Total => _cuts.Sum();
 
     public long Reopened => _reopened;
+
+    /// <summary>Steps of which every state was judged.</summary>
+    public long Exhausted => _exhausted;
 
     public long this[CutPhase phase] => _cuts[(int)phase];
 
@@ -53,7 +57,9 @@ internal sealed class CutStatistics
 
     public void CountKill() => Interlocked.Increment(ref _kills);
 
+    public void CountExhausted() => Interlocked.Increment(ref _exhausted);
+
     public override string ToString() =>
         $"{Total} cuts in {_runs} runs ({string.Join(", ", Enum.GetValues<CutPhase>().Select(phase => $"{phase} {this[phase]}"))}), " +
-        $"{_reopened} run on after a cut, {_kills} processes killed";
+        $"{_reopened} run on after a cut, {_kills} processes killed, {_exhausted} steps judged in every state";
 }

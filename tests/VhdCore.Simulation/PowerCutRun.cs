@@ -34,12 +34,15 @@ internal sealed class PowerCutRun
 
     /// <summary>Runs a seed to its end.</summary>
     /// <exception cref="SimulationFailure">The contract is broken.</exception>
-    public static void Run(int seed, CutStatistics statistics)
+    public static void Run(int seed, CutStatistics statistics) => Run(SimulationPlan.FromSeed(seed), statistics);
+
+    /// <summary>Runs a plan to its end.</summary>
+    /// <exception cref="SimulationFailure">The contract is broken.</exception>
+    public static void Run(SimulationPlan plan, CutStatistics statistics)
     {
-        var plan = SimulationPlan.FromSeed(seed);
         var world = plan.CreateWorld();
         var parent = plan.IsDifferencing ? new CutReader(world.GetBytes(SimulationPlan.Base), FooterTrust.Either).Read(null, honoursBitmaps: true) : null;
-        var run = new PowerCutRun(plan, statistics, seed, parent, depth: 0, []);
+        var run = new PowerCutRun(plan, statistics, plan.Seed, parent, depth: 0, []);
         statistics.CountRun();
         try
         {
@@ -47,7 +50,7 @@ internal sealed class PowerCutRun
         }
         catch (Exception exception)
         {
-            throw new SimulationFailure($"{(exception is SimulationFailure ? exception.Message : exception)}\nseed {seed}: {plan}\n{string.Join('\n', run._trace)}");
+            throw new SimulationFailure($"{(exception is SimulationFailure ? exception.Message : exception)}\nseed {plan.Seed}: {plan}\n{string.Join('\n', run._trace)}");
         }
     }
 
@@ -94,7 +97,7 @@ internal sealed class PowerCutRun
         cuts.Phase = null;
         cuts.Oracle = await SettleAsync(disk.Device, cuts.Oracle);
         var script = new GuestScript(_plan, cuts, disk.Device, world.Scheduler, _random, () => ++_version, _trace, Indent);
-        await script.RunAsync(_depth == 0 ? 24 / (1 + (_plan.WorkerCount / 2)) : 5);
+        await script.RunAsync(_depth == 0 ? _plan.RequestCount / (1 + (_plan.WorkerCount / 2)) : 5);
         if (_random.Next(5) == 0)
         {
             // The process is gone; what it wrote is in the page cache.

@@ -35,10 +35,21 @@ internal sealed class PowerCuts(SimulationPlan plan, Random random, CutStatistic
 
         var stepPhase = _classifier?.Classify(step, index => world.PeekCell(step.Name, index));
         var phase = Phase ?? stepPhase ?? CutPhase.Create;
+        if (plan.ExhaustiveLimit > 0 && world.CountStates() is var states && states <= plan.ExhaustiveLimit)
+        {
+            statistics.CountExhausted();
+            foreach (var left in world.AllStates())
+            {
+                Judge(left, phase);
+            }
+
+            return;
+        }
+
         var cuts = (int)((cutsPerStep * Weight(phase)) + random.NextDouble()); // a part of one by chance
         for (var i = 0; i < cuts && Failure is null; i++)
         {
-            Cut(world, phase);
+            Judge(world.Cut(random), phase);
         }
     }
 
@@ -51,10 +62,14 @@ internal sealed class PowerCuts(SimulationPlan plan, Random random, CutStatistic
         _ => 1,
     };
 
-    private void Cut(CrashWorld world, CutPhase phase)
+    private void Judge(CrashWorld left, CutPhase phase)
     {
+        if (Failure is not null)
+        {
+            return;
+        }
+
         statistics.Count(phase);
-        var left = world.Cut(random);
         try
         {
             if (Oracle is null && !left.Exists(SimulationPlan.Leaf))

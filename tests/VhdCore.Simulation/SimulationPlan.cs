@@ -36,6 +36,12 @@ internal sealed record SimulationPlan
     /// <summary>Many cuts in few scripts find other things than few in many.</summary>
     public required double CutsPerStep { get; init; }
 
+    /// <summary>Requests of the first worker in a session.</summary>
+    public int RequestCount { get; init; } = 24;
+
+    /// <summary>Where a cut may leave no more states than this, all of them are judged instead of some.</summary>
+    public int ExhaustiveLimit { get; init; }
+
     /// <summary>Readers that ignore sector bitmaps see the same: dynamic images, but for foreign ones with clear bits.</summary>
     public bool AreBitmapsFull => !IsDifferencing && (IsCreated || Dialect == PlainDialect.Qemu);
 
@@ -56,6 +62,16 @@ internal sealed record SimulationPlan
             CutsPerStep = random.Next(4) switch { 0 => 2, 1 => 0.7, _ => 0.2 },
         };
     }
+
+    /// <summary>A small disk and a short script, of which nearly every state can be judged.</summary>
+    public static SimulationPlan SmallFromSeed(int seed) => FromSeed(seed) with
+    {
+        Size = (2 * BlockSize) + SectorOracle.SectorSize,
+        WorkerCount = 1,
+        RequestCount = 5,
+        CutsPerStep = 20,
+        ExhaustiveLimit = 500,
+    };
 
     /// <summary>A medium with the images that are there already.</summary>
     public CrashWorld CreateWorld()

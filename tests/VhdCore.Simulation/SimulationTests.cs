@@ -4,6 +4,7 @@ namespace VhdCore.Simulation;
 public class SimulationTests(ITestOutputHelper output)
 {
     private const long DefaultCuts = 40_000;
+    private const int SmallScripts = 12;
 
     [Fact]
     public void Whatever_a_power_cut_leaves_opens_and_holds_everything_flushed()
@@ -21,5 +22,18 @@ public class SimulationTests(ITestOutputHelper output)
         Assert.True(failure is null, failure?.Message);
         Assert.All(Enum.GetValues<CutPhase>(), phase => Assert.True(statistics[phase] > 0, $"No cut in phase {phase}."));
         Assert.True(statistics.Reopened > 0, "No world was run on after a cut.");
+    }
+
+    [Fact]
+    public void Every_state_that_a_cut_may_leave_of_short_scripts_is_sound()
+    {
+        var statistics = new CutStatistics();
+        for (var seed = 1; seed <= SmallScripts; seed++)
+        {
+            PowerCutRun.Run(SimulationPlan.SmallFromSeed(seed), statistics);
+        }
+
+        output.WriteLine(statistics.ToString());
+        Assert.True(statistics.Exhausted > SmallScripts, "Hardly a step was judged in every state.");
     }
 }
