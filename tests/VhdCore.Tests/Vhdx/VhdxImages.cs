@@ -23,11 +23,11 @@ internal static class VhdxImages
 
     /// <summary>Reads and judges an image's structures.</summary>
     public static async Task<VhdxMetadata> ReadAsync(byte[] bytes, ImageOpenOptions? options = null) =>
-        await VhdxMetadataReader.ReadAsync(InMemory(bytes), options ?? new ImageOpenOptions(), TestContext.Current.CancellationToken);
+        await VhdxMetadataReader.ReadAsync(new ArrayStorage(bytes, "image.vhdx"), options ?? new ImageOpenOptions(), TestContext.Current.CancellationToken);
 
     /// <summary>What is to be thought of an image.</summary>
     public static async Task<IReadOnlyList<VhdxFinding>> ExamineAsync(byte[] bytes) =>
-        (await VhdxExaminer.ExamineAsync(InMemory(bytes), TestContext.Current.CancellationToken)).Findings;
+        (await VhdxExaminer.ExamineAsync(new ArrayStorage(bytes, "image.vhdx"), TestContext.Current.CancellationToken)).Findings;
 
     /// <summary>Opens images, leaf first, as one disk; parents are taken as given.</summary>
     public static async Task<ChainDevice> OpenAsync(ImageOpenOptions options, params byte[][] images)
@@ -35,7 +35,7 @@ internal static class VhdxImages
         var layers = new List<IImageLayer>();
         foreach (var image in images)
         {
-            var storage = InMemory(image);
+            var storage = new ArrayStorage(image, "image.vhdx");
             layers.Add(VhdxLayer.Open(storage, await VhdxMetadataReader.ReadAsync(storage, options, TestContext.Current.CancellationToken), options));
         }
 
