@@ -53,7 +53,7 @@ internal sealed class GuestScript(
                     await ClearAsync(worker, isTrim: random.Next(3) != 0);
                     break;
 
-                case < 21 when plan.WorkerCount > 1:
+                case < 22 when plan.WorkerCount > 1:
                     await RaceAsync(worker);
                     break;
 
@@ -156,7 +156,7 @@ internal sealed class GuestScript(
         var trim = _oracle.BeginZero(block, count, isHint: true);
         Require(await OnTurnAsync(device.TrimAsync((long)block * Sector, (long)count * Sector)), "a trim");
         _oracle.End(trim);
-        for (var round = 0; round < 2; round++)
+        for (var round = 0; round < 3; round++)
         {
             foreach (var other in own.Where(other => other != block && random.Next(2) == 0))
             {
