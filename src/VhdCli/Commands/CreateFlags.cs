@@ -22,6 +22,14 @@ internal sealed class CreateFlags
           subformat=<str>        - dynamic (default) or fixed
         """;
 
+    private const string VhdxHelp = """
+        Supported vhdx options:
+          block_size=<size>      - Bytes in a block, a power of two from 1 MiB to 256 MiB (32 MiB by default, 2 MiB with a parent).
+                                   1M is best for Linux guests: ext4 spreads small structures, and each costs a block
+          size=<size>            - Virtual disk size
+          subformat=<str>        - dynamic (default) or fixed
+        """;
+
     private readonly Option<string[]> _options = new("-o")
     {
         Description = "Options of the format: NAME=VALUE, several with commas between or several -o; -o help lists them.",
@@ -44,7 +52,14 @@ internal sealed class CreateFlags
 
     /// <summary>The text for <c>-o help</c>; null when it was not asked for.</summary>
     public string? Help(ParseResult parsed, ImageFormat format) =>
-        Pairs(parsed).Any(pair => pair is "help" or "?") ? (format == ImageFormat.Vhd ? VhdHelp : RawHelp) + "\n" : null;
+        Pairs(parsed).Any(pair => pair is "help" or "?") ? HelpOf(format) + "\n" : null;
+
+    private static string HelpOf(ImageFormat format) => format switch
+    {
+        ImageFormat.Vhd => VhdHelp,
+        ImageFormat.Vhdx => VhdxHelp,
+        _ => RawHelp,
+    };
 
     /// <summary>The pairs of <c>-o</c> as they were given, for showing.</summary>
     public string Echo(ParseResult parsed) =>
@@ -75,7 +90,7 @@ internal sealed class CreateFlags
     private static ImageCreateOptions Apply(ImageCreateOptions options, string name, string value) => (options.Format, name) switch
     {
         (_, "size") => options with { Size = SizeOf(name, value) },
-        (ImageFormat.Vhd, "subformat") => options with
+        (ImageFormat.Vhd or ImageFormat.Vhdx, "subformat") => options with
         {
             Kind = value switch
             {
@@ -84,7 +99,7 @@ internal sealed class CreateFlags
                 _ => throw new UsageException($"Invalid subformat '{value}': it is dynamic or fixed."),
             },
         },
-        (ImageFormat.Vhd, "block_size") => options with { BlockSize = BlockSizeOf(value) },
+        (ImageFormat.Vhd or ImageFormat.Vhdx, "block_size") => options with { BlockSize = BlockSizeOf(value) },
         (ImageFormat.Vhd, "force_size") => options with { ChsCompatible = options.ChsCompatible || !IsOn(name, value) },
         (ImageFormat.Raw, "preallocation") => options with { Preallocate = options.Preallocate || IsFull(value) },
         _ => throw new UsageException($"Invalid parameter '{name}'. -o help lists the options of {Values.NameOf(options.Format)}."),

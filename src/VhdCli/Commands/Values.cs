@@ -19,7 +19,7 @@ internal static class Values
             var format = FormatNamed(result.Tokens[0].Value);
             if (format is null)
             {
-                result.AddError($"Unknown file format '{result.Tokens[0].Value}'. The formats are raw, vhd (or vpc) and vhdx, which is only read.");
+                result.AddError($"Unknown file format '{result.Tokens[0].Value}'. The formats are raw, vhd (or vpc) and vhdx.");
             }
 
             return format;

@@ -6,6 +6,7 @@ using VhdCore.Layers;
 using VhdCore.Primitives;
 using VhdCore.Storage;
 using VhdCore.Vhd;
+using VhdCore.Vhdx;
 
 namespace VhdCore.Disks;
 
@@ -106,7 +107,7 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
 
         if (options.Format == ImageFormat.Vhdx)
         {
-            throw new UnsupportedImageException("VHDX images are only read here, and not created. Create a VHD or a raw image.");
+            VhdxCreation.Check(options, path);
         }
 
         if (options.Format == ImageFormat.Raw && (options.Kind == ImageKind.Differencing || options.BlockSize is not null || options.ChsCompatible))
@@ -151,9 +152,10 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
             return new ArgumentException($"'{target}' is its parent, or one of the parent's own: a new image cannot replace what it is made from.", nameof(target));
         }
 
-        if (chain.Images[0].Format == ImageFormat.Vhdx)
+        if (chain.Images[0].Format == ImageFormat.Vhdx != (options.Format == ImageFormat.Vhdx))
         {
-            return new UnsupportedImageException($"'{chain.Images[0].Path}' is a VHDX, which no VHD can be the child of. Convert it to a VHD first.", chain.Images[0].Path);
+            return new UnsupportedImageException(
+                $"'{chain.Images[0].Path}' and its child must both be VHDX images, or neither: their sectors are kept differently. Convert one of them first.", chain.Images[0].Path);
         }
 
         return chain.Images[0] is { Format: ImageFormat.Vhd, Vhd.UniqueId: var id } image && id == Guid.Empty
@@ -181,6 +183,13 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
         if (options.Format == ImageFormat.Raw)
         {
             await WriteRawAsync(storage, Alignment.Up(size, VhdLayout.SectorSize), cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        if (options.Format == ImageFormat.Vhdx)
+        {
+            var locator = parent is null ? null : Reference(parent, target);
+            await VhdxCreator.CreateAsync(storage, VhdxCreation.Parameters(options, parent, locator), cancellationToken).ConfigureAwait(false);
             return;
         }
 

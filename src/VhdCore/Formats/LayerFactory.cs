@@ -1,4 +1,3 @@
-using VhdCore.Errors;
 using VhdCore.Layers;
 using VhdCore.Raw;
 using VhdCore.Storage;
@@ -19,12 +18,6 @@ internal static class LayerFactory
     {
         var warnings = new ImageWarnings(storage.Name, options.OnWarning);
         var format = options.Format ?? await FormatDetector.DetectAsync(storage, cancellationToken).ConfigureAwait(false);
-        if (format == ImageFormat.Vhdx && options.Writable)
-        {
-            throw new UnsupportedImageException(
-                $"'{storage.Name}' is a VHDX, and VHDX images are only read here. Open it for reading, or convert it to another format first.", storage.Name, fileOffset: 0);
-        }
-
         return new IdentifiedImage
         {
             Storage = storage,
@@ -53,5 +46,6 @@ internal static class LayerFactory
         IdentifiedImage image, ImageOpenOptions options, InFlightGate gate, CancellationToken cancellationToken) =>
         image.Vhd is { } metadata
             ? VhdWriter.OpenAsync(image.Storage, metadata, image.Warnings.Attach(options), gate, cancellationToken)
+            : image.Vhdx is { } vhdx ? VhdxWriterOpener.OpenAsync(image.Storage, vhdx, options, gate, cancellationToken)
             : new ValueTask<IWritableLayer>(RawLayer.Open(image.Storage));
 }

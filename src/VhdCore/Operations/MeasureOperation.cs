@@ -3,6 +3,7 @@ using VhdCore.Errors;
 using VhdCore.Formats;
 using VhdCore.Primitives;
 using VhdCore.Vhd;
+using VhdCore.Vhdx;
 
 namespace VhdCore.Operations;
 
@@ -34,12 +35,13 @@ public static class MeasureOperation
         }
 
         var empty = OfEmpty(options);
-        if (options.Format != ImageFormat.Vhd || options.Kind == ImageKind.Fixed)
+        if (options.Format == ImageFormat.Raw || options.Kind == ImageKind.Fixed)
         {
             return empty;
         }
 
-        var blockSize = options.BlockSize ?? VhdLayout.DefaultBlockSize;
+        var isVhdx = options.Format == ImageFormat.Vhdx;
+        var blockSize = options.BlockSize ?? (isVhdx ? VhdxCreator.UsualBlockSize(options.Kind) : VhdLayout.DefaultBlockSize);
         long allocated = 0;
         long nextBlock = 0; // the first that has not been counted
         await foreach (var run in MapOperation.RunAsync(source, cancellationToken: cancellationToken).ConfigureAwait(false))
@@ -51,6 +53,11 @@ public static class MeasureOperation
                 allocated += Math.Max(0, end - first);
                 nextBlock = Math.Max(nextBlock, end);
             }
+        }
+
+        if (isVhdx)
+        {
+            return empty with { Required = VhdxCreator.FileSize(VhdxParameters(options), allocated) };
         }
 
         var size = VhdCreator.EffectiveSize(options.Size.Value, options.ChsCompatible).Size;
@@ -71,7 +78,10 @@ public static class MeasureOperation
 
         if (target.Format == ImageFormat.Vhdx)
         {
-            throw new UnsupportedImageException("VHDX images are only read here, and not created. Measure for a VHD or a raw image.");
+            var parameters = VhdxParameters(target);
+            VhdxCreator.Judge(parameters, path: null);
+            var full = VhdxCreator.FileSize(parameters, VhdxCreator.BlockCount(parameters));
+            return new MeasureResult(target.Kind == ImageKind.Fixed ? full : VhdxCreator.FileSize(parameters, 0), full);
         }
 
         if (target.Format == ImageFormat.Raw)
@@ -90,4 +100,14 @@ public static class MeasureOperation
         var blocks = VhdCreator.EntryCount(size, blockSize, path: null);
         return new MeasureResult(VhdFileSize.OfDynamic(size, blockSize, 0), VhdFileSize.OfDynamic(size, blockSize, blocks));
     }
+
+    private static VhdxCreateParameters VhdxParameters(ImageCreateOptions target) => new()
+    {
+        Kind = target.Kind,
+        Size = Alignment.Up(target.Size!.Value, RawSectorSize),
+        BlockSize = (uint)(target.BlockSize ?? VhdxCreator.UsualBlockSize(target.Kind)),
+        VirtualDiskId = default,
+        DataWriteGuid = default,
+        FileWriteGuid = default,
+    };
 }

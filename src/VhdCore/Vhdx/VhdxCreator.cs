@@ -14,6 +14,8 @@ namespace VhdCore.Vhdx;
 internal static class VhdxCreator
 {
     private const string Creator = "VhdKit";
+    private const int UsualDynamicBlockSize = 32 << 20; // bytes, as Hyper-V
+    private const int UsualDifferencingBlockSize = 2 << 20; // bytes, as Hyper-V
     private const uint MetadataLength = VhdxLayout.OneMiB;
     private const int WriteSize = 1 << 20; // bytes of BAT written at a time
 
@@ -25,14 +27,13 @@ internal static class VhdxCreator
     /// <exception cref="StorageException">The medium failed or is full.</exception>
     public static async ValueTask CreateAsync(IStorage storage, VhdxCreateParameters parameters, CancellationToken cancellationToken)
     {
-        Judge(parameters);
-        var isDifferencing = parameters.Kind == ImageKind.Differencing;
-        var bat = new VhdxBatLayout(parameters.Size, parameters.BlockSize, parameters.LogicalSectorSize, isDifferencing);
+        Judge(parameters, storage.Name);
+        var bat = Layout(parameters);
         var logOffset = (long)VhdxLayout.HeaderSectionSize;
         var metadataOffset = logOffset + parameters.LogLength;
         var batOffset = metadataOffset + MetadataLength;
-        var batLength = Alignment.Up(bat.EntryCount * VhdxLayout.BatEntrySize, VhdxLayout.OneMiB);
-        var dataOffset = batOffset + batLength;
+        var batLength = BatLength(bat);
+        var dataOffset = DataOffset(parameters);
         var end = dataOffset + (parameters.Kind == ImageKind.Fixed ? bat.PayloadBlockCount * parameters.BlockSize : 0);
 
         await storage.SetLengthOrThrowAsync(end, cancellationToken).ConfigureAwait(false);
@@ -58,29 +59,48 @@ internal static class VhdxCreator
         await storage.FlushOrThrowAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    private static void Judge(VhdxCreateParameters parameters)
+    /// <summary>Bytes in a block where nobody asks for another size.</summary>
+    public static int UsualBlockSize(ImageKind kind) => kind == ImageKind.Differencing ? UsualDifferencingBlockSize : UsualDynamicBlockSize;
+
+    /// <summary>Bytes of an image with so many blocks allocated.</summary>
+    public static long FileSize(VhdxCreateParameters parameters, long allocatedBlocks) => DataOffset(parameters) + (allocatedBlocks * parameters.BlockSize);
+
+    /// <summary>Blocks that the disk has.</summary>
+    public static long BlockCount(VhdxCreateParameters parameters) => Layout(parameters).PayloadBlockCount;
+
+    /// <summary>Refuses what the format cannot hold.</summary>
+    /// <exception cref="UnsupportedImageException">It cannot; the message says what can.</exception>
+    public static void Judge(VhdxCreateParameters parameters, string? path)
     {
         if (!BitOperations.IsPow2(parameters.BlockSize) || parameters.BlockSize is < VhdxLayout.MinBlockSize or > VhdxLayout.MaxBlockSize)
         {
-            throw new UnsupportedImageException($"A VHDX cannot have blocks of {parameters.BlockSize} bytes: give a power of two from 1M to 256M.");
+            throw new UnsupportedImageException($"A VHDX cannot have blocks of {parameters.BlockSize} bytes: give a power of two from 1M to 256M.", path);
         }
 
         if (parameters.LogicalSectorSize is not (512 or 4096) || parameters.PhysicalSectorSize is not (512 or 4096))
         {
-            throw new UnsupportedImageException("A VHDX has logical and physical sectors of 512 or 4096 bytes, and no others.");
+            throw new UnsupportedImageException("A VHDX has logical and physical sectors of 512 or 4096 bytes, and no others.", path);
         }
 
         if (parameters.Size <= 0 || (ulong)parameters.Size > VhdxLayout.MaxDiskSize || parameters.Size % parameters.LogicalSectorSize != 0)
         {
             throw new UnsupportedImageException(
-                $"A VHDX cannot have {parameters.Size} bytes: give a size up to 64T that is a multiple of the logical sector, {parameters.LogicalSectorSize} bytes.");
+                $"A VHDX cannot have {parameters.Size} bytes: give a size up to 64T that is a multiple of the logical sector, {parameters.LogicalSectorSize} bytes.", path);
         }
 
         if (parameters.LogLength is 0 or > VhdxLayout.MaxLogLength || parameters.LogLength % VhdxLayout.OneMiB != 0)
         {
-            throw new UnsupportedImageException($"A VHDX cannot have a log of {parameters.LogLength} bytes: give a multiple of 1M up to 1G.");
+            throw new UnsupportedImageException($"A VHDX cannot have a log of {parameters.LogLength} bytes: give a multiple of 1M up to 1G.", path);
         }
     }
+
+    private static VhdxBatLayout Layout(VhdxCreateParameters parameters) =>
+        new(parameters.Size, parameters.BlockSize, parameters.LogicalSectorSize, parameters.Kind == ImageKind.Differencing);
+
+    private static long BatLength(VhdxBatLayout bat) => Alignment.Up(bat.EntryCount * VhdxLayout.BatEntrySize, VhdxLayout.OneMiB);
+
+    private static long DataOffset(VhdxCreateParameters parameters) =>
+        VhdxLayout.HeaderSectionSize + parameters.LogLength + MetadataLength + BatLength(Layout(parameters));
 
     private static async ValueTask WriteHeadersAsync(IStorage storage, VhdxCreateParameters parameters, long logOffset, CancellationToken cancellationToken)
     {

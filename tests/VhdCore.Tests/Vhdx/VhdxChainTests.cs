@@ -147,18 +147,59 @@ public sealed class VhdxChainTests
     }
 
     [Fact]
-    public async Task What_is_not_done_with_a_VHDX_yet_is_refused_in_words()
+    public async Task What_cannot_be_done_with_a_VHDX_is_refused_in_words_and_leaves_nothing_behind()
     {
         var resolver = Memory(("/vm/root.vhdx", Root));
         var stop = TestContext.Current.CancellationToken;
-        await Assert.ThrowsAsync<UnsupportedImageException>(async () => await VirtualDisk.OpenAsync("/vm/root.vhdx", new() { Writable = true }, resolver, stop));
         await Assert.ThrowsAsync<UnsupportedImageException>(async () => await CheckOperation.RunAsync("/vm/root.vhdx", resolver: resolver, cancellationToken: stop));
-        await Assert.ThrowsAsync<UnsupportedImageException>(async () => await VirtualDisk.CreateAsync("/vm/new.vhdx", new() { Format = ImageFormat.Vhdx, Size = MiB }, resolver, stop));
         await Assert.ThrowsAsync<UnsupportedImageException>(async () => await VirtualDisk.CreateAsync(
             "/vm/new.vhd", new() { Format = ImageFormat.Vhd, Kind = ImageKind.Differencing, Parent = "/vm/root.vhdx" }, resolver, stop));
-        Assert.Throws<UnsupportedImageException>(() => MeasureOperation.OfEmpty(new() { Format = ImageFormat.Vhdx, Size = MiB }));
+        await Assert.ThrowsAsync<UnsupportedImageException>(async () => await VirtualDisk.CreateAsync(
+            "/vm/new.vhdx", new() { Format = ImageFormat.Vhdx, Size = MiB, BlockSize = 512 << 10 }, resolver, stop));
+        await Assert.ThrowsAsync<ArgumentException>(async () => await VirtualDisk.CreateAsync(
+            "/vm/new.vhdx", new() { Format = ImageFormat.Vhdx, Size = MiB, ChsCompatible = true }, resolver, stop));
         Assert.Equal(Root, resolver.GetBytes("/vm/root.vhdx"));
         Assert.Equal(["/vm/root.vhdx"], resolver.Names);
+    }
+
+    [Fact]
+    public async Task A_measured_size_is_the_size_of_the_image()
+    {
+        var resolver = Memory();
+        var stop = TestContext.Current.CancellationToken;
+        var options = new ImageCreateOptions { Format = ImageFormat.Vhdx, Size = 9 * MiB, BlockSize = 2 * MiB };
+        await using (var disk = await VirtualDisk.CreateAsync("/vm/new.vhdx", options, resolver, stop))
+        {
+            Assert.Equal(MeasureOperation.OfEmpty(options).Required, resolver.GetBytes("/vm/new.vhdx").Length);
+            await disk.WriteAsync(3 * MiB, new byte[] { 1 }, cancellationToken: stop);
+            await disk.WriteAsync(8 * MiB, new byte[] { 1 }, cancellationToken: stop);
+        }
+
+        await using var written = await VirtualDisk.OpenAsync("/vm/new.vhdx", resolver: resolver, cancellationToken: stop);
+        var measured = await MeasureOperation.RunAsync(written.Device, options, stop);
+        Assert.Equal(resolver.GetBytes("/vm/new.vhdx").Length, measured.Required);
+        Assert.Equal(MeasureOperation.OfEmpty(options).Required + (5 * 2 * MiB), measured.FullyAllocated);
+    }
+
+    [Fact]
+    public async Task A_child_that_is_created_has_its_parents_sectors_and_identity()
+    {
+        var resolver = Memory(("/base/root.vhdx", Root));
+        var stop = TestContext.Current.CancellationToken;
+        await using (var disk = await VirtualDisk.CreateAsync(
+            "/vm/new.avhdx", new() { Format = ImageFormat.Vhdx, Kind = ImageKind.Differencing, Parent = "/base/root.vhdx" }, resolver, stop))
+        {
+            await disk.WriteAsync(5, new byte[] { 7 }, cancellationToken: stop);
+        }
+
+        await using var child = await VirtualDisk.OpenAsync("/vm/new.avhdx", resolver: resolver, cancellationToken: stop);
+        Assert.Equal(2, child.Images.Count);
+        Assert.Equal(child.Images[1].Vhdx!.VirtualDiskId, child.Images[0].Vhdx!.VirtualDiskId);
+        Assert.Equal(child.Images[1].Vhdx!.LogicalSectorSize, child.Images[0].Vhdx!.LogicalSectorSize);
+        Assert.Contains(child.Images[0].Vhdx!.ParentLocator, pair => pair.Key == "relative_path" && pair.Value == "..\\base\\root.vhdx");
+        var content = new byte[512];
+        await child.ReadAsync(0, content, stop);
+        Assert.Equal(7, content[5]);
     }
 
     [Fact]
