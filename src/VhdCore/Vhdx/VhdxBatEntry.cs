@@ -54,6 +54,9 @@ internal readonly record struct VhdxBatEntry(ulong Raw)
     /// <summary>The bits that must be zero.</summary>
     public ulong Reserved => Raw & ~(OffsetMask | 7);
 
+    /// <summary>Whatever block the entry is of, nothing is read from the file for it: only other states can be impossible.</summary>
+    public bool IsHarmless => PayloadState is not (PayloadBlockState.Reserved or PayloadBlockState.FullyPresent or PayloadBlockState.PartiallyPresent);
+
     /// <summary>The entry's block is read from the file.</summary>
     public bool IsInFile => PayloadState is PayloadBlockState.FullyPresent or PayloadBlockState.PartiallyPresent;
 }

@@ -172,7 +172,7 @@ internal sealed class VhdxBlockTable
     {
         var page = PageOf(_layout.PayloadIndex(block));
         while (run < length && _layout.PayloadIndex(++block) is var index && PageOf(index) == page && TryGetEntry(index, out var entry)
-            && !entry.IsInFile && entry.PayloadState != PayloadBlockState.Reserved && entry.PayloadState == PayloadBlockState.NotPresent == isAbsent)
+            && entry.IsHarmless && entry.PayloadState == PayloadBlockState.NotPresent == isAbsent)
         {
             run = Math.Min(length, run + BlockSize);
         }
@@ -266,7 +266,8 @@ internal sealed class VhdxBlockTable
         var count = (int)Math.Min(VhdxTablePage.EntryCount, _entryCount - firstEntry);
         for (var i = 0; i < count; i++)
         {
-            if (!_validator.IsPossible(firstEntry + i, page.Entry(i), fileLength))
+            var entry = page.Entry(i);
+            if (!entry.IsHarmless && !_validator.IsPossible(firstEntry + i, entry, fileLength))
             {
                 return false;
             }
