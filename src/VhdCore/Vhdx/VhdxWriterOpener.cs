@@ -97,6 +97,7 @@ internal static class VhdxWriterOpener
                 storage.Name, (long)metadata.BatRegion.FileOffset);
         }
 
+        var validator = new VhdxEntryValidator(metadata, storage.Length);
         var places = new List<Place>();
         var bytes = new byte[ChunkSize];
         for (long first = 0; first < count; first += ChunkSize / VhdxLayout.BatEntrySize)
@@ -126,11 +127,24 @@ internal static class VhdxWriterOpener
 
         void Add(VhdxBatEntry entry, long index)
         {
+            if (!validator.IsPossible(index, entry, storage.Length))
+            {
+                throw new CorruptImageException(
+                    $"'{storage.Name}': entry {index} of the BAT is 0x{entry.Raw:X16}, which points outside the file, into its metadata, or has an impossible state. Its block cannot be read, and writing could destroy others. " +
+                    "Convert what can be read into a new image.",
+                    storage.Name, (long)metadata.BatRegion.FileOffset + (index * VhdxLayout.BatEntrySize));
+            }
+
             var isPayload = layout.IsPayload(index, out var number);
+            var size = isPayload ? metadata.BlockSize : VhdxLayout.SectorBitmapBlockSize;
+            var place = new Place((long)entry.FileOffset, (long)entry.FileOffset + size, index);
             if (isPayload ? entry.IsInFile && number < layout.PayloadBlockCount : metadata.HasParent && entry.BitmapState == SectorBitmapBlockState.Present)
             {
-                var size = isPayload ? metadata.BlockSize : VhdxLayout.SectorBitmapBlockSize;
-                places.Add(new Place((long)entry.FileOffset, (long)entry.FileOffset + size, index));
+                places.Add(place);
+            }
+            else if (isPayload && number < layout.PayloadBlockCount && place.Start >= VhdxLayout.HeaderSectionSize && place.Start <= storage.Length - size)
+            {
+                places.Add(place); // given back by the guest, but still that block's own to take again: no other may have it
             }
         }
     }

@@ -97,6 +97,64 @@ public class VhdxWriterTests
         Assert.Equal(length, resolver.GetBytes("a.vhdx").Length);
     }
 
+    [Theory]
+    [InlineData(0x7FFF_FFFF_FFF0_0006UL)] // behind the file's end
+    [InlineData(0x0000_0000_0010_0006UL)] // over the log
+    [InlineData(0x0000_0000_0040_0004UL)] // a reserved state
+    [InlineData(0x0000_0000_0040_0006UL)] // the place that the first block has
+    public async Task An_image_with_an_impossible_entry_is_not_opened_for_writing_and_stays_as_it_is(ulong entry)
+    {
+        const int BatOffset = 3 * MiB;
+        var resolver = new MemoryStorageResolver();
+        await CreateAsync(resolver, "a.vhdx", ImageKind.Dynamic, 8 * MiB, 512, null);
+        await using (var device = await OpenAsync(resolver, ["a.vhdx"]))
+        {
+            using var buffer = new NativeBuffer(512);
+            Assert.Equal(BlockStatus.Ok, await device.WriteAsync(0, buffer.Buffers));
+        }
+
+        var image = resolver.GetBytes("a.vhdx");
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(image.AsSpan(BatOffset + (5 * 8)), entry);
+        resolver.Add("b.vhdx", image);
+
+        var refusal = await Assert.ThrowsAsync<CorruptImageException>(async () => await OpenAsync(resolver, ["b.vhdx"]));
+        Assert.InRange(refusal.FileOffset!.Value, BatOffset, BatOffset + (8 * 8));
+        Assert.Equal(image, resolver.GetBytes("b.vhdx"));
+    }
+
+    [Fact]
+    public async Task A_place_that_another_block_may_take_again_is_not_given_away()
+    {
+        const int BatOffset = 3 * MiB;
+        var resolver = new MemoryStorageResolver();
+        await CreateAsync(resolver, "a.vhdx", ImageKind.Dynamic, 16 * MiB, 512, null);
+        using var buffer = new NativeBuffer(MiB);
+        buffer.Span.Fill(3);
+        await using (var device = await OpenAsync(resolver, ["a.vhdx"]))
+        {
+            for (var block = 0; block < 3; block++)
+            {
+                Assert.Equal(BlockStatus.Ok, await device.WriteAsync(block * MiB, buffer.Buffers));
+            }
+        }
+
+        var image = resolver.GetBytes("a.vhdx");
+        image[BatOffset + 8] = (byte)((image[BatOffset + 8] & ~7) | (int)PayloadBlockState.Unmapped); // as Hyper-V leaves a block after a trim
+        resolver.Add("b.vhdx", image);
+        await using (var device = await OpenAsync(resolver, ["b.vhdx"]))
+        {
+            for (var block = 3; block < 14; block++)
+            {
+                Assert.Equal(BlockStatus.Ok, await device.WriteAsync(block * MiB, buffer.Buffers));
+            }
+        }
+
+        var after = resolver.GetBytes("b.vhdx");
+        var offsets = Enumerable.Range(0, 16).Select(i => System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(after.AsSpan(BatOffset + (i * 8))) >> 20).Where(offset => offset != 0).ToArray();
+        Assert.Equal(14, offsets.Length);
+        Assert.Equal(offsets.Length, offsets.Distinct().Count());
+    }
+
     private static async Task RunAsync(ImageKind kind, int sectorSize, int seed)
     {
         var random = new Random(seed);
