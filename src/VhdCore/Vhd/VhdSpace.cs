@@ -250,7 +250,7 @@ internal sealed class VhdSpace : IDisposable
     {
         if (!isKnownZero)
         {
-            var status = await ZeroAsync(offset + _table.BitmapSize, _table.BlockSize).ConfigureAwait(false);
+            var status = await StorageZeros.WriteAsync(_storage, offset + _table.BitmapSize, _table.BlockSize).ConfigureAwait(false);
             if (status != BlockStatus.Ok)
             {
                 return status;
@@ -260,30 +260,6 @@ internal sealed class VhdSpace : IDisposable
         using var bitmap = PooledBuffer.Rent(_table.BitmapSize);
         bitmap.Span[.._table.BitmapSize].Fill(_freshBitmapByte);
         return await _storage.WriteAsync(offset, bitmap.Take(_table.BitmapSize), 0, _table.BitmapSize).ConfigureAwait(false);
-    }
-
-    private async ValueTask<BlockStatus> ZeroAsync(long offset, long length)
-    {
-        var status = await _storage.PunchHoleAsync(offset, length).ConfigureAwait(false);
-        return status == BlockStatus.Unsupported ? await WriteZerosAsync(offset, length).ConfigureAwait(false) : status;
-    }
-
-    private async ValueTask<BlockStatus> WriteZerosAsync(long offset, long length)
-    {
-        while (length > 0)
-        {
-            var run = Math.Min(length, ZeroBuffer.Size);
-            var status = await _storage.WriteAsync(offset, ZeroBuffer.Take(run), 0, run).ConfigureAwait(false);
-            if (status != BlockStatus.Ok)
-            {
-                return status;
-            }
-
-            offset += run;
-            length -= run;
-        }
-
-        return BlockStatus.Ok;
     }
 
     private async ValueTask<BlockStatus> WriteAsync(long offset, byte[] bytes)

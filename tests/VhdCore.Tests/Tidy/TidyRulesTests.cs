@@ -94,7 +94,7 @@ public sealed class TidyRulesTests
 
     [Theory]
     [InlineData("var path = \"/home/somebody/disk.vhd\";")]
-    [InlineData("cd /work/tree")]
+    [InlineData("cd /root/tree")]
     [InlineData(@"var path = ""C:\\Users\\somebody"";")]
     public void A_path_of_a_machine_is_found(string line) => Assert.Single(TidyRules.NoMachinePath(Source(line)));
 
