@@ -6,7 +6,7 @@ namespace VhdCore.Simulation.Vhdx;
 public class VhdxSimulationTests(ITestOutputHelper output)
 {
     private const long DefaultCuts = 20_000;
-    private const long SabotagedCuts = 20_000;
+    private const long SabotagedCuts = 200_000; // it ends with the first failure
 
     // Not OpenBarrier: it matters after a process was killed between the two writes of one request, and these are killed between requests.
     public static TheoryData<string> Rules =>
