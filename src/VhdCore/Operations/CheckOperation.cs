@@ -133,13 +133,13 @@ public static class CheckOperation
         }
     }
 
-    private static CheckFinding Translate(VhdFinding finding) => new(
+    private static CheckFinding Translate(Finding finding) => new(
         finding.Id,
         finding.Severity switch
         {
-            VhdSeverity.Note => CheckSeverity.Note,
-            VhdSeverity.Warning => CheckSeverity.Warning,
-            VhdSeverity.Leak => CheckSeverity.Leak,
+            FindingSeverity.Note => CheckSeverity.Note,
+            FindingSeverity.Warning => CheckSeverity.Warning,
+            FindingSeverity.Leak => CheckSeverity.Leak,
             _ => CheckSeverity.Corruption,
         },
         finding.Structure,

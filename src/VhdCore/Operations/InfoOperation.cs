@@ -63,7 +63,7 @@ public static class InfoOperation
         var examination = await VhdxExaminer.ExamineAsync(storage, cancellationToken).ConfigureAwait(false);
         var refusal = examination.Refusal(options);
         var metadata = examination.Metadata ?? throw refusal!;
-        var odd = examination.Findings.Where(finding => finding.Severity != VhdxSeverity.Note).Select(finding => finding.Message);
+        var odd = examination.Findings.Where(finding => finding.Severity != FindingSeverity.Note).Select(finding => finding.Message);
         var warnings = new List<string>(refusal is null ? odd : odd.Where(message => !refusal.Message.Contains(message, StringComparison.Ordinal)).Prepend(refusal.Message));
         var described = await DescribeAsync(storage, metadata, warnings, cancellationToken).ConfigureAwait(false) with { IsRefused = refusal is not null };
         if (refusal is not null || !metadata.HasParent || options.Parents == ParentPolicy.Refuse)
@@ -142,7 +142,7 @@ public static class InfoOperation
 
         foreach (var finding in examination.Findings)
         {
-            if (finding.Severity != VhdSeverity.Note && refusal?.Message.Contains(finding.Message, StringComparison.Ordinal) != true)
+            if (finding.Severity != FindingSeverity.Note && refusal?.Message.Contains(finding.Message, StringComparison.Ordinal) != true)
             {
                 warnings.Add(finding.Message);
             }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using VhdCore.Errors;
 using VhdCore.Formats;
 using VhdCore.Primitives;
 using VhdCore.Storage;
@@ -14,7 +15,7 @@ internal sealed class VhdBlockChecker
     private readonly VhdMetadata _metadata;
     private readonly uint[] _entries;
     private readonly HashSet<int> _misplaced;
-    private readonly VhdFindingList _findings;
+    private readonly FindingList _findings;
     private readonly int _bitmapSize;
     private readonly long _dataEnd;
     private byte[] _batmap = []; // the bits that can be relied on
@@ -24,7 +25,7 @@ internal sealed class VhdBlockChecker
     /// <param name="entries">Its table.</param>
     /// <param name="misplaced">Blocks whose place is known to be wrong: what lies there says nothing.</param>
     /// <param name="findings">Where findings go.</param>
-    public VhdBlockChecker(IStorage storage, VhdMetadata metadata, uint[] entries, HashSet<int> misplaced, VhdFindingList findings)
+    public VhdBlockChecker(IStorage storage, VhdMetadata metadata, uint[] entries, HashSet<int> misplaced, FindingList findings)
     {
         _storage = storage;
         _metadata = metadata;
@@ -90,8 +91,8 @@ internal sealed class VhdBlockChecker
 
         if (dirty > 0)
         {
-            _findings.Add(new VhdFinding(
-                VhdFindingId.BitmapClearWithData, VhdSeverity.Warning, "sector bitmap", first,
+            _findings.Add(new Finding(
+                VhdFindingId.BitmapClearWithData, FindingSeverity.Warning, "sector bitmap", first,
                 $"Block {block} has {dirty} sectors that are marked as never written and hold data, the first at byte {first}. They read as zeros here, in XenServer and with libvhdi; QEMU reads the data."));
         }
     }
@@ -175,8 +176,8 @@ internal sealed class VhdBlockChecker
 
         if (sum != header.Checksum)
         {
-            _findings.Add(new VhdFinding(
-                VhdFindingId.BatmapChecksum, VhdSeverity.Corruption, "batmap", _metadata.BatmapHeaderOffset + 24,
+            _findings.Add(new Finding(
+                VhdFindingId.BatmapChecksum, FindingSeverity.Corruption, "batmap", _metadata.BatmapHeaderOffset + 24,
                 $"The batmap's checksum is 0x{header.Checksum:X8}, its bytes sum up to 0x{sum:X8}. XenServer may refuse the image; nothing here relies on the map.")
             {
                 IsRepairable = true,
@@ -193,8 +194,8 @@ internal sealed class VhdBlockChecker
             return;
         }
 
-        _findings.Add(new VhdFinding(
-            VhdFindingId.BatmapLeads, VhdSeverity.Corruption, "batmap", (long)_metadata.Batmap!.MapOffset + (block >> 3),
+        _findings.Add(new Finding(
+            VhdFindingId.BatmapLeads, FindingSeverity.Corruption, "batmap", (long)_metadata.Batmap!.MapOffset + (block >> 3),
             isAllocated
                 ? $"The batmap says that block {block} is written in full, and its sector bitmap says otherwise: XenServer reads sectors that the disk does not have."
                 : $"The batmap says that block {block} is written in full, and the table has no such block.")

@@ -1,3 +1,4 @@
+using VhdCore.Errors;
 using VhdCore.Formats;
 
 namespace VhdCore.Vhd;
@@ -6,7 +7,7 @@ namespace VhdCore.Vhd;
 internal sealed record VhdCheckResult
 {
     /// <summary>In the order of file offsets.</summary>
-    public required IReadOnlyList<VhdFinding> Findings { get; init; }
+    public required IReadOnlyList<Finding> Findings { get; init; }
 
     /// <summary>The structures as far as they could be told.</summary>
     public VhdMetadata? Metadata { get; init; }

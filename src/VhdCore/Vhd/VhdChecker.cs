@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using VhdCore.Errors;
 using VhdCore.Formats;
 using VhdCore.Storage;
 
@@ -15,10 +16,10 @@ internal sealed class VhdChecker
 
     private readonly IStorage _storage;
     private readonly VhdMetadata _metadata;
-    private readonly VhdFindingList _findings;
+    private readonly FindingList _findings;
     private readonly CancellationToken _cancellationToken;
 
-    private VhdChecker(IStorage storage, VhdMetadata metadata, VhdFindingList findings, CancellationToken cancellationToken)
+    private VhdChecker(IStorage storage, VhdMetadata metadata, FindingList findings, CancellationToken cancellationToken)
     {
         _storage = storage;
         _metadata = metadata;
@@ -31,7 +32,7 @@ internal sealed class VhdChecker
     public static async ValueTask<VhdCheckResult> CheckAsync(IStorage storage, ImageOpenOptions options, CancellationToken cancellationToken)
     {
         var examination = await VhdExaminer.ExamineAsync(storage, options, cancellationToken).ConfigureAwait(false);
-        var findings = new VhdFindingList();
+        var findings = new FindingList();
         var isPoisoned = examination.Findings.Any(finding => finding.Id == VhdFindingId.FooterPoisoned);
         foreach (var finding in examination.Findings)
         {
@@ -103,8 +104,8 @@ internal sealed class VhdChecker
         }).ConfigureAwait(false);
         if (used > 0)
         {
-            _findings.Add(new VhdFinding(
-                VhdFindingId.BatExtraEntries, VhdSeverity.Warning, "block allocation table", EntryOffset(_metadata.BlockCount),
+            _findings.Add(new Finding(
+                VhdFindingId.BatExtraEntries, FindingSeverity.Warning, "block allocation table", EntryOffset(_metadata.BlockCount),
                 $"Behind the disk's {_metadata.BlockCount} entries, {used} more are in use. They belong to no part of the disk: it was made smaller, or its size is damaged. Some readers take them for blocks."));
         }
     }
@@ -130,8 +131,8 @@ internal sealed class VhdChecker
     {
         foreach (var problem in problems.Listed)
         {
-            var severity = problem.Kind == VhdBatProblemKind.CutShort ? VhdSeverity.Warning : VhdSeverity.Corruption;
-            _findings.Add(new VhdFinding(
+            var severity = problem.Kind == VhdBatProblemKind.CutShort ? FindingSeverity.Warning : FindingSeverity.Corruption;
+            _findings.Add(new Finding(
                 Id(problem.Kind), severity, "block allocation table", problem.EntryOffset(_metadata), problem.Describe(_metadata, _storage.Length)));
         }
 

@@ -1,3 +1,4 @@
+using VhdCore.Errors;
 using VhdCore.Primitives;
 using VhdCore.Storage;
 
@@ -10,14 +11,14 @@ internal sealed class VhdFooterFinder
     private const int MaxPadding = 64 << 10; // bytes
 
     private readonly IStorage _storage;
-    private readonly List<VhdFinding> _findings;
+    private readonly List<Finding> _findings;
     private byte[]? _end;
     private long _endOffset = -1;
     private long _paddedOffset = -1; // of a footer with zeros behind it
     private int _endLength = VhdLayout.FooterSize;
     private byte[]? _front;
 
-    private VhdFooterFinder(IStorage storage, List<VhdFinding> findings)
+    private VhdFooterFinder(IStorage storage, List<Finding> findings)
     {
         _storage = storage;
         _findings = findings;
@@ -40,7 +41,7 @@ internal sealed class VhdFooterFinder
 
     /// <summary>Looks at the end and at the start.</summary>
     /// <returns>Null when there is no footer; the findings then say so.</returns>
-    public static async ValueTask<VhdFooterFinder?> FindAsync(IStorage storage, List<VhdFinding> findings, CancellationToken cancellationToken)
+    public static async ValueTask<VhdFooterFinder?> FindAsync(IStorage storage, List<Finding> findings, CancellationToken cancellationToken)
     {
         var finder = new VhdFooterFinder(storage, findings);
         await finder.ReadAsync(cancellationToken).ConfigureAwait(false);
@@ -117,13 +118,13 @@ internal sealed class VhdFooterFinder
 
         // Of a fixed disk, the first sector is the guest's: what looks like a copy there counts only if it is surely one.
         var isCopied = _front is not null && IsValidCopy(_front) && (HasCopy(end.DiskType) || new VhdFooterView(_front).UniqueId == end.UniqueId);
-        _findings.Add(new VhdFinding(
-            VhdFindingId.FooterChecksum, VhdSeverity.Corruption, "footer", _endOffset,
+        _findings.Add(new Finding(
+            VhdFindingId.FooterChecksum, FindingSeverity.Corruption, "footer", _endOffset,
             $"The footer's checksum is 0x{end.Checksum:X8}, its bytes sum up to 0x{end.ComputeChecksum():X8}: some of it was changed or damaged."
             + (isCopied ? " The copy at the start of the file is sound and serves instead." : ""))
         {
             IsRepairable = true,
-            Refusal = isCopied ? VhdRefusal.None : VhdRefusal.Checksum,
+            Refusal = isCopied ? FindingRefusal.None : FindingRefusal.Checksum,
             NextStep = ChecksumNextStep,
         });
         if (isCopied)
@@ -134,7 +135,7 @@ internal sealed class VhdFooterFinder
 
         if (_front is not null && HasCopy(end.DiskType))
         {
-            AddCopyChecksum(VhdRefusal.None);
+            AddCopyChecksum(FindingRefusal.None);
         }
 
         Take(_end, _endOffset, _endOffset);
@@ -148,21 +149,21 @@ internal sealed class VhdFooterFinder
         {
             if (_front is not null && IsValidCopy(_front))
             {
-                _findings.Add(new VhdFinding(
-                    VhdFindingId.FooterInFixedData, VhdSeverity.Note, "footer", 0,
+                _findings.Add(new Finding(
+                    VhdFindingId.FooterInFixedData, FindingSeverity.Note, "footer", 0,
                     "The footer says that this is a fixed disk, and the disk's first sector is a dynamic disk's footer: a guest wrote a VHD onto its disk, or the footer at the end is not this image's."));
             }
         }
         else if (_front is null)
         {
-            _findings.Add(new VhdFinding(
-                VhdFindingId.FooterCopyMissing, VhdSeverity.Corruption, "footer copy", 0,
+            _findings.Add(new Finding(
+                VhdFindingId.FooterCopyMissing, FindingSeverity.Corruption, "footer copy", 0,
                 "The copy of the footer at the start of the file is missing. QEMU and XenServer read that one.")
             { IsRepairable = true });
         }
         else if (!new VhdFooterView(_front).ChecksumIsValid())
         {
-            AddCopyChecksum(VhdRefusal.None);
+            AddCopyChecksum(FindingRefusal.None);
         }
         else if (!_front.AsSpan().SequenceEqual(_end))
         {
@@ -176,8 +177,8 @@ internal sealed class VhdFooterFinder
         if (end.UniqueId != front.UniqueId && HasCopy(front.DiskType))
         {
             Take(_front!, 0, endOffset: -1);
-            _findings.Add(new VhdFinding(
-                VhdFindingId.FooterCopyOtherDisk, VhdSeverity.Warning, "footer", _endOffset,
+            _findings.Add(new Finding(
+                VhdFindingId.FooterCopyOtherDisk, FindingSeverity.Warning, "footer", _endOffset,
                 $"The footer at the end is of the disk {end.UniqueId}, its copy at the start of the disk {front.UniqueId}. The copy counts: what lies at the end may be a guest's data, left there by a crash.")
             {
                 IsRepairable = true,
@@ -193,8 +194,8 @@ internal sealed class VhdFooterFinder
 
         IsPoisoned |= end.IsPoisoned || front.IsPoisoned;
         var onlyHidden = end.Hidden != front.Hidden && EqualsButHidden(_end!, _front!);
-        _findings.Add(new VhdFinding(
-            VhdFindingId.FooterCopyDiffers, onlyHidden ? VhdSeverity.Note : VhdSeverity.Warning, "footer copy", 0,
+        _findings.Add(new Finding(
+            VhdFindingId.FooterCopyDiffers, onlyHidden ? FindingSeverity.Note : FindingSeverity.Warning, "footer copy", 0,
             (onlyHidden ? "The footer and its copy differ in XenServer's hidden mark." : $"The footer and its copy at the start differ, in {Differences(end, front)}.")
             + (frontCounts ? " The copy counts, as early tapdisk's tools kept that one true." : " The one at the end counts."))
         {
@@ -206,11 +207,11 @@ internal sealed class VhdFooterFinder
     {
         if (_front is null || !HasCopy(new VhdFooterView(_front).DiskType))
         {
-            _findings.Add(new VhdFinding(
-                VhdFindingId.FooterNone, VhdSeverity.Corruption, "footer", Math.Max(0, _storage.Length - VhdLayout.FooterSize),
+            _findings.Add(new Finding(
+                VhdFindingId.FooterNone, FindingSeverity.Corruption, "footer", Math.Max(0, _storage.Length - VhdLayout.FooterSize),
                 "There is no VHD footer: neither the file's last 512 bytes nor its first begin with 'conectix'.")
             {
-                Refusal = VhdRefusal.Corrupt,
+                Refusal = FindingRefusal.Corrupt,
                 NextStep = _paddedOffset >= 0
                     ? $"A footer lies at byte {_paddedOffset}, with {_storage.Length - _paddedOffset - VhdLayout.FooterSize} zeros behind it that some tool added: cut a copy of the file to {_paddedOffset + VhdLayout.FooterSize} bytes."
                     : "This is another format, or the end of the file was cut off: compare its length with the original's, or name the format (-f raw) if it is a raw image.",
@@ -218,15 +219,15 @@ internal sealed class VhdFooterFinder
             return false;
         }
 
-        _findings.Add(new VhdFinding(
-            VhdFindingId.FooterEndMissing, VhdSeverity.Corruption, "footer", Math.Max(0, _storage.Length - VhdLayout.FooterSize),
+        _findings.Add(new Finding(
+            VhdFindingId.FooterEndMissing, FindingSeverity.Corruption, "footer", Math.Max(0, _storage.Length - VhdLayout.FooterSize),
             "The file does not end with a footer: it was cut short, or its writer was interrupted. The copy at the start of the file serves instead.")
         {
             IsRepairable = true,
         });
         if (!new VhdFooterView(_front).ChecksumIsValid())
         {
-            AddCopyChecksum(VhdRefusal.Checksum);
+            AddCopyChecksum(FindingRefusal.Checksum);
         }
 
         Take(_front, 0, endOffset: -1);
@@ -236,7 +237,7 @@ internal sealed class VhdFooterFinder
     private const string ChecksumNextStep =
         "If the image is known to be good otherwise, read it with --ignore-bad-checksum; 'vhdkit check' shows what else is wrong. It is not opened for writing.";
 
-    private void AddCopyChecksum(VhdRefusal refusal)
+    private void AddCopyChecksum(FindingRefusal refusal)
     {
         var front = new VhdFooterView(_front);
         if (front.ChecksumIsValid())
@@ -244,8 +245,8 @@ internal sealed class VhdFooterFinder
             return;
         }
 
-        _findings.Add(new VhdFinding(
-            VhdFindingId.FooterCopyChecksum, VhdSeverity.Corruption, "footer copy", 0,
+        _findings.Add(new Finding(
+            VhdFindingId.FooterCopyChecksum, FindingSeverity.Corruption, "footer copy", 0,
             $"The checksum of the footer's copy is 0x{front.Checksum:X8}, its bytes sum up to 0x{front.ComputeChecksum():X8}: some of it was changed or damaged.")
         {
             IsRepairable = true,

@@ -1,3 +1,4 @@
+using VhdCore.Errors;
 using VhdCore.Primitives;
 
 namespace VhdCore.Vhd;
@@ -5,13 +6,14 @@ namespace VhdCore.Vhd;
 /// <summary>Finds space that no structure uses. Pure; O(n log n), eight bytes a block.</summary>
 internal static class VhdLeakFinder
 {
-    /// <summary>Gaps as large as a block. Smaller ones are how writers align what they write.</summary>
+    /// <summary>Gaps as large as a block, and as what writers leave to align small ones.</summary>
     /// <returns>Where the last structure ends in bytes, the footer included, and the gaps.</returns>
-    public static (long ImageEnd, IReadOnlyList<VhdFinding> Leaks) Find(ReadOnlySpan<uint> entries, VhdMetadata metadata, long fileLength, bool isBlockDevice)
+    public static (long ImageEnd, IReadOnlyList<Finding> Leaks) Find(ReadOnlySpan<uint> entries, VhdMetadata metadata, long fileLength, bool isBlockDevice)
     {
         var header = metadata.Header!;
         var dataEnd = metadata.DataEnd(fileLength);
         var slotSize = VhdLayout.BitmapSize((int)header.BlockSize) + (long)header.BlockSize;
+        var smallest = Math.Max(slotSize, 2 * VhdLayout.DataAlignment); // the table is filled up, and the first block's data aligned
         var used = new List<(long Start, long End)>();
         AddMetadata(metadata, used);
         var starts = new long[entries.Length - entries.Count(VhdLayout.UnusedEntry)];
@@ -26,7 +28,7 @@ internal static class VhdLeakFinder
 
         Array.Sort(starts);
         used.Sort();
-        var leaks = new List<VhdFinding>();
+        var leaks = new List<Finding>();
         long end = 0;
         var nextUsed = 0;
         foreach (var start in starts)
@@ -60,10 +62,10 @@ internal static class VhdLeakFinder
 
         void AddGap(long gapEnd)
         {
-            if (gapEnd - end >= slotSize)
+            if (gapEnd - end >= smallest)
             {
-                leaks.Add(new VhdFinding(
-                    VhdFindingId.Leak, VhdSeverity.Leak, "blocks", end,
+                leaks.Add(new Finding(
+                    VhdFindingId.Leak, FindingSeverity.Leak, "blocks", end,
                     $"{gapEnd - end} bytes are used by nothing: {(gapEnd - end) / slotSize} blocks that were given up, or made ready for writes that never came.")
                 {
                     IsRepairable = true,

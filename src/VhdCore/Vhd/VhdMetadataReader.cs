@@ -21,7 +21,7 @@ internal static class VhdMetadataReader
 
         foreach (var finding in examination.Findings)
         {
-            if (finding.Severity != VhdSeverity.Note)
+            if (finding.Severity != FindingSeverity.Note)
             {
                 options.OnWarning?.Invoke(new ImageWarning(storage.Name, finding.Message));
             }

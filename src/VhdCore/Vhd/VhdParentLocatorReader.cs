@@ -1,4 +1,5 @@
 using System.Text;
+using VhdCore.Errors;
 using VhdCore.Storage;
 
 namespace VhdCore.Vhd;
@@ -10,7 +11,7 @@ internal static class VhdParentLocatorReader
     public const int MaxDataLength = 64 << 10;
 
     /// <summary>The findings on the parent's names, and the metadata with those that can be read, in the file's order.</summary>
-    public static async ValueTask<VhdMetadata> ReadAsync(IStorage storage, VhdMetadata metadata, List<VhdFinding> findings, CancellationToken cancellationToken)
+    public static async ValueTask<VhdMetadata> ReadAsync(IStorage storage, VhdMetadata metadata, List<Finding> findings, CancellationToken cancellationToken)
     {
         var header = metadata.Header!;
         var at = metadata.HeaderOffset;
@@ -18,8 +19,8 @@ internal static class VhdParentLocatorReader
         {
             if (header.ParentUniqueId != Guid.Empty)
             {
-                findings.Add(new VhdFinding(
-                    VhdFindingId.ParentUnexpected, VhdSeverity.Note, "dynamic header", at + VhdDynamicHeaderView.ParentUniqueIdOffset,
+                findings.Add(new Finding(
+                    VhdFindingId.ParentUnexpected, FindingSeverity.Note, "dynamic header", at + VhdDynamicHeaderView.ParentUniqueIdOffset,
                     $"The header names a parent, {header.ParentUniqueId}, but the footer says that this is no differencing disk: the parent is not used."));
             }
 
@@ -39,15 +40,15 @@ internal static class VhdParentLocatorReader
 
         if (header.ParentUniqueId == Guid.Empty)
         {
-            findings.Add(new VhdFinding(
-                VhdFindingId.ParentRaw, VhdSeverity.Note, "dynamic header", at + VhdDynamicHeaderView.ParentUniqueIdOffset,
+            findings.Add(new Finding(
+                VhdFindingId.ParentRaw, FindingSeverity.Note, "dynamic header", at + VhdDynamicHeaderView.ParentUniqueIdOffset,
                 "The parent's unique id is all zeros, by which XenServer means that the parent is a raw image. Nothing tells whether it is the right one."));
         }
 
         if (locators.Count == 0 && header.ParentUnicodeName.Length == 0)
         {
-            findings.Add(new VhdFinding(
-                VhdFindingId.ParentUnnamed, VhdSeverity.Corruption, "dynamic header", at + VhdDynamicHeaderView.ParentLocatorsOffset,
+            findings.Add(new Finding(
+                VhdFindingId.ParentUnnamed, FindingSeverity.Corruption, "dynamic header", at + VhdDynamicHeaderView.ParentLocatorsOffset,
                 "This is a differencing disk, and no parent locator and no ParentUnicodeName names its parent."));
         }
 
@@ -55,14 +56,14 @@ internal static class VhdParentLocatorReader
     }
 
     private static async ValueTask<string?> ReadNameAsync(
-        IStorage storage, VhdParentLocatorEntry entry, int index, long entryOffset, List<VhdFinding> findings, CancellationToken cancellationToken)
+        IStorage storage, VhdParentLocatorEntry entry, int index, long entryOffset, List<Finding> findings, CancellationToken cancellationToken)
     {
         if (!VhdPlatformCode.IsText(entry.PlatformCode))
         {
             if (entry.PlatformCode != VhdPlatformCode.Mac)
             {
-                findings.Add(new VhdFinding(
-                    VhdFindingId.ParentLocatorUnknown, VhdSeverity.Note, "parent locator", entryOffset,
+                findings.Add(new Finding(
+                    VhdFindingId.ParentLocatorUnknown, FindingSeverity.Note, "parent locator", entryOffset,
                     $"Parent locator {index} has the platform code 0x{entry.PlatformCode:X8} ('{VhdText.FourCharacters(entry.PlatformCode)}'), which is unknown; it is not used."));
             }
 
@@ -73,12 +74,12 @@ internal static class VhdParentLocatorReader
         var length = entry.PlatformDataLength;
         if (length > MaxDataLength || entry.PlatformDataOffset > (ulong)storage.Length || length > storage.Length - (long)entry.PlatformDataOffset)
         {
-            findings.Add(new VhdFinding(
-                VhdFindingId.ParentLocatorUnreadable, VhdSeverity.Warning, "parent locator", entryOffset,
+            findings.Add(new Finding(
+                VhdFindingId.ParentLocatorUnreadable, FindingSeverity.Warning, "parent locator", entryOffset,
                 $"Parent locator {index} ({VhdText.FourCharacters(entry.PlatformCode)}) says that its {length} bytes lie at byte {entry.PlatformDataOffset}: "
                 + (length > MaxDataLength ? "no path is that long" : $"the file has {storage.Length}") + ". It is not used.")
             {
-                Refusal = VhdRefusal.Writing, // a block that is added later would lie over it
+                Refusal = FindingRefusal.Writing, // a block that is added later would lie over it
                 NextStep = "Convert the image into a new one to write to it.",
             });
             return null;

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Numerics;
+using VhdCore.Errors;
 
 namespace VhdCore.Vhdx;
 
@@ -10,7 +11,7 @@ internal static class VhdxDiskParameters
     private const int LargestSector = 4096;
 
     /// <summary>The metadata with the disk's parameters; null when a finding says why there are none that can be.</summary>
-    public static VhdxMetadata? Judge(VhdxMetadata draft, IReadOnlyDictionary<Guid, VhdxItem> items, VhdxFindings findings)
+    public static VhdxMetadata? Judge(VhdxMetadata draft, IReadOnlyDictionary<Guid, VhdxItem> items, FindingList findings)
     {
         var parameters = Find(items, VhdxKnownIds.FileParameters, "file parameters", 8, draft, findings);
         var size = Find(items, VhdxKnownIds.VirtualDiskSize, "virtual disk size", 8, draft, findings);
@@ -48,7 +49,7 @@ internal static class VhdxDiskParameters
         {
             findings.Warn(
                 VhdxFindingId.FileParameterFlags, "file parameters", parameters.FileOffset + 4,
-                $"The file parameters' flags are 0x{flags:X8}; only the lowest two have a meaning here.", VhdxRefusal.Writing);
+                $"The file parameters' flags are 0x{flags:X8}; only the lowest two have a meaning here.", FindingRefusal.Writing);
         }
 
         if (!findings.CanGoOn)
@@ -71,7 +72,7 @@ internal static class VhdxDiskParameters
     }
 
     private static VhdxItem? Find(
-        IReadOnlyDictionary<Guid, VhdxItem> items, Guid id, string name, int size, VhdxMetadata draft, VhdxFindings findings)
+        IReadOnlyDictionary<Guid, VhdxItem> items, Guid id, string name, int size, VhdxMetadata draft, FindingList findings)
     {
         if (items.TryGetValue(id, out var item) && item.Bytes.Length >= size)
         {
@@ -84,7 +85,7 @@ internal static class VhdxDiskParameters
         return null;
     }
 
-    private static int JudgePhysicalSector(VhdxMetadata draft, IReadOnlyDictionary<Guid, VhdxItem> items, VhdxFindings findings)
+    private static int JudgePhysicalSector(VhdxMetadata draft, IReadOnlyDictionary<Guid, VhdxItem> items, FindingList findings)
     {
         if (!items.TryGetValue(VhdxKnownIds.PhysicalSectorSize, out var item) || item.Bytes.Length < 4)
         {
@@ -106,7 +107,7 @@ internal static class VhdxDiskParameters
         return LargestSector;
     }
 
-    private static Guid? JudgeDiskId(VhdxMetadata draft, IReadOnlyDictionary<Guid, VhdxItem> items, VhdxFindings findings)
+    private static Guid? JudgeDiskId(VhdxMetadata draft, IReadOnlyDictionary<Guid, VhdxItem> items, FindingList findings)
     {
         if (items.TryGetValue(VhdxKnownIds.VirtualDiskId, out var item) && item.Bytes.Length >= 16)
         {
@@ -119,7 +120,7 @@ internal static class VhdxDiskParameters
         return null;
     }
 
-    private static void JudgeTableSize(VhdxMetadata metadata, VhdxFindings findings)
+    private static void JudgeTableSize(VhdxMetadata metadata, FindingList findings)
     {
         var layout = metadata.BatLayout;
         var entries = metadata.BatRegion.Length / VhdxLayout.BatEntrySize;
@@ -135,7 +136,7 @@ internal static class VhdxDiskParameters
             findings.Warn(
                 VhdxFindingId.BatTooSmall, "BAT", (long)metadata.BatRegion.FileOffset,
                 $"The BAT has room for {entries} entries, and a differencing disk of {metadata.VirtualSize} bytes in blocks of {metadata.BlockSize} needs {layout.EntryCount}: " +
-                "the last chunk can have no sector bitmap.", VhdxRefusal.Writing);
+                "the last chunk can have no sector bitmap.", FindingRefusal.Writing);
         }
     }
 }

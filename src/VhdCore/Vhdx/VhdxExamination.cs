@@ -10,12 +10,12 @@ internal sealed record VhdxExamination
     public required string Path { get; init; }
 
     /// <summary>Everything found, in the order it was looked at.</summary>
-    public required IReadOnlyList<VhdxFinding> Findings { get; init; }
+    public required IReadOnlyList<Finding> Findings { get; init; }
 
     /// <summary>Null when something before the metadata cannot be used, or the metadata cannot. Of a refused image, it may be true or not.</summary>
     public VhdxMetadata? Metadata { get; init; }
 
     /// <summary>Why the image may not be opened as asked; null when it may.</summary>
     public ImageException? Refusal(ImageOpenOptions options) =>
-        Findings.FirstOrDefault(finding => finding.Refuses(options))?.ToException(Path);
+        Findings.FirstOrDefault(finding => finding.Refuses(options.Writable, options.IgnoreBadChecksum))?.ToException(Path);
 }

@@ -1,3 +1,4 @@
+using VhdCore.Errors;
 using VhdCore.Primitives;
 using VhdCore.Storage;
 
@@ -15,12 +16,12 @@ internal static class VhdxExaminer
     /// <exception cref="Errors.StorageException">The medium failed.</exception>
     public static async ValueTask<VhdxExamination> ExamineAsync(IStorage storage, CancellationToken cancellationToken)
     {
-        var findings = new VhdxFindings();
+        var findings = new FindingList();
         var metadata = await ReadAsync(storage, findings, cancellationToken).ConfigureAwait(false);
         return new VhdxExamination { Path = storage.Name, Findings = findings.All, Metadata = metadata };
     }
 
-    private static async ValueTask<VhdxMetadata?> ReadAsync(IStorage storage, VhdxFindings findings, CancellationToken cancellationToken)
+    private static async ValueTask<VhdxMetadata?> ReadAsync(IStorage storage, FindingList findings, CancellationToken cancellationToken)
     {
         if (storage.Length < VhdxLayout.HeaderSectionSize)
         {

@@ -1,3 +1,4 @@
+using VhdCore.Errors;
 using VhdCore.Storage;
 
 namespace VhdCore.Vhdx;
@@ -9,7 +10,7 @@ internal static class VhdxHeaderFinder
 
     /// <summary>Both headers, and the current one; null where none can serve.</summary>
     /// <remarks>Where neither checksum is right, the header with the greater number of those with a signature is given, and a finding that refuses it.</remarks>
-    public static async ValueTask<VhdxHeaderPair> FindAsync(IStorage storage, VhdxFindings findings, CancellationToken cancellationToken)
+    public static async ValueTask<VhdxHeaderPair> FindAsync(IStorage storage, FindingList findings, CancellationToken cancellationToken)
     {
         var bytes = new byte[VhdxLayout.SecondHeaderOffset - VhdxLayout.FirstHeaderOffset + VhdxHeaderView.Size];
         await storage.ReadExactAsync(VhdxLayout.FirstHeaderOffset, bytes, "the headers", cancellationToken).ConfigureAwait(false);
@@ -20,7 +21,7 @@ internal static class VhdxHeaderFinder
         return new VhdxHeaderPair(first, second, Choose(first, second, areEqual, findings));
     }
 
-    private static VhdxHeader? Choose(VhdxHeader first, VhdxHeader second, bool areEqual, VhdxFindings findings)
+    private static VhdxHeader? Choose(VhdxHeader first, VhdxHeader second, bool areEqual, FindingList findings)
     {
         var current = first.IsValid == second.IsValid
             ? second.SequenceNumber > first.SequenceNumber ? second : first
@@ -57,7 +58,7 @@ internal static class VhdxHeaderFinder
         return current;
     }
 
-    private static VhdxHeader? ChooseInvalid(VhdxHeader first, VhdxHeader second, VhdxFindings findings)
+    private static VhdxHeader? ChooseInvalid(VhdxHeader first, VhdxHeader second, FindingList findings)
     {
         VhdxHeader? best = null;
         foreach (var header in (VhdxHeader[])[first, second])
@@ -79,7 +80,7 @@ internal static class VhdxHeaderFinder
         findings.Corrupt(
             VhdxFindingId.HeaderChecksum, Structure, best.FileOffset,
             $"Neither header is valid: the one at byte {first.FileOffset} {Fault(first)}, the one at byte {second.FileOffset} {Fault(second)}.",
-            VhdxFindings.IgnoreChecksumStep, VhdxRefusal.Checksum);
+            Finding.IgnoreChecksumStep, FindingRefusal.Checksum);
         return best;
     }
 

@@ -1,3 +1,4 @@
+using VhdCore.Errors;
 using VhdCore.Storage;
 
 namespace VhdCore.Vhdx;
@@ -8,7 +9,7 @@ internal static class VhdxItemReader
     private const string Structure = "metadata table";
 
     /// <summary>The metadata with what the items say; null when a finding says why they cannot be told.</summary>
-    public static async ValueTask<VhdxMetadata?> ReadAsync(IStorage view, VhdxMetadata draft, VhdxFindings findings, CancellationToken cancellationToken)
+    public static async ValueTask<VhdxMetadata?> ReadAsync(IStorage view, VhdxMetadata draft, FindingList findings, CancellationToken cancellationToken)
     {
         var region = draft.MetadataRegion;
         var regionOffset = (long)region.FileOffset;
@@ -44,7 +45,7 @@ internal static class VhdxItemReader
         return VhdxDiskParameters.Judge(draft with { Items = entries }, items, findings);
     }
 
-    private static VhdxMetadataEntry[]? Entries(byte[] bytes, long regionOffset, VhdxFindings findings)
+    private static VhdxMetadataEntry[]? Entries(byte[] bytes, long regionOffset, FindingList findings)
     {
         var table = new VhdxMetadataTableView(bytes);
         if (!table.HasSignature || table.EntryCount > VhdxMetadataTableView.MaxEntryCount)
@@ -68,14 +69,14 @@ internal static class VhdxItemReader
         {
             findings.Warn(
                 VhdxFindingId.MetadataTable, Structure, regionOffset,
-                $"The metadata table has {userCount} user items; the format allows {VhdxMetadataTableView.MaxUserEntryCount}.", VhdxRefusal.Writing);
+                $"The metadata table has {userCount} user items; the format allows {VhdxMetadataTableView.MaxUserEntryCount}.", FindingRefusal.Writing);
         }
 
         return entries;
     }
 
     /// <summary>The known items that are there and can be read.</summary>
-    private static Dictionary<Guid, VhdxMetadataEntry> Judge(VhdxMetadataEntry[] entries, VhdxRegion region, VhdxFindings findings)
+    private static Dictionary<Guid, VhdxMetadataEntry> Judge(VhdxMetadataEntry[] entries, VhdxRegion region, FindingList findings)
     {
         var known = new Dictionary<Guid, VhdxMetadataEntry>();
         var seen = new HashSet<(Guid, bool)>();
@@ -121,7 +122,7 @@ internal static class VhdxItemReader
         return known;
     }
 
-    private static void JudgeUnknown(VhdxMetadataEntry entry, long at, VhdxFindings findings)
+    private static void JudgeUnknown(VhdxMetadataEntry entry, long at, FindingList findings)
     {
         if (entry.IsRequired)
         {
@@ -146,11 +147,11 @@ internal static class VhdxItemReader
             : entry.Offset > region.Length || entry.Length > region.Length - entry.Offset
                 ? $"of {entry.Length} bytes at byte {entry.Offset} does not lie inside the region's {region.Length} bytes" : null;
 
-    private static void JudgeLocation(VhdxMetadataEntry entry, string? name, string problem, long at, VhdxFindings findings)
+    private static void JudgeLocation(VhdxMetadataEntry entry, string? name, string problem, long at, FindingList findings)
     {
         if (name is null || entry.Length == 0)
         {
-            findings.Warn(VhdxFindingId.MetadataItemLocation, Structure, at, $"The metadata item {entry.ItemId} {problem}. It is not needed for reading.", VhdxRefusal.Writing);
+            findings.Warn(VhdxFindingId.MetadataItemLocation, Structure, at, $"The metadata item {entry.ItemId} {problem}. It is not needed for reading.", FindingRefusal.Writing);
         }
         else
         {
@@ -158,7 +159,7 @@ internal static class VhdxItemReader
         }
     }
 
-    private static void JudgeOverlaps(VhdxMetadataEntry[] entries, VhdxRegion region, VhdxFindings findings)
+    private static void JudgeOverlaps(VhdxMetadataEntry[] entries, VhdxRegion region, FindingList findings)
     {
         var places = entries.Where(entry => entry.Length > 0 && LocationProblem(entry, region) is null).OrderBy(entry => entry.Offset).ToArray();
         var furthest = 0;
@@ -168,7 +169,7 @@ internal static class VhdxItemReader
             {
                 findings.Warn(
                     VhdxFindingId.MetadataItemOverlap, Structure, (long)region.FileOffset + places[i].Offset,
-                    $"The metadata items {places[furthest].ItemId} and {places[i].ItemId} share bytes of the region: at least one of them is damaged.", VhdxRefusal.Writing);
+                    $"The metadata items {places[furthest].ItemId} and {places[i].ItemId} share bytes of the region: at least one of them is damaged.", FindingRefusal.Writing);
             }
 
             if (places[i].Offset + places[i].Length > places[furthest].Offset + places[furthest].Length)

@@ -1,3 +1,4 @@
+using VhdCore.Errors;
 using VhdCore.Primitives;
 using VhdCore.Storage;
 
@@ -12,7 +13,7 @@ internal static class VhdxLogReader
     private const string Structure = "log";
 
     /// <summary>What replay comes to; null when there is nothing to replay, and where a finding says that it cannot be done.</summary>
-    public static async ValueTask<VhdxLogReplay?> ReadAsync(IStorage storage, VhdxHeader header, VhdxFindings findings, CancellationToken cancellationToken)
+    public static async ValueTask<VhdxLogReplay?> ReadAsync(IStorage storage, VhdxHeader header, FindingList findings, CancellationToken cancellationToken)
     {
         if (!JudgeLocation(storage, header, findings) || !header.HasLogToReplay)
         {
@@ -77,7 +78,7 @@ internal static class VhdxLogReader
         };
     }
 
-    private static bool JudgeLocation(IStorage storage, VhdxHeader header, VhdxFindings findings)
+    private static bool JudgeLocation(IStorage storage, VhdxHeader header, FindingList findings)
     {
         var offset = header.LogOffset;
         string? problem = null;
@@ -103,7 +104,7 @@ internal static class VhdxLogReader
             }
             else
             {
-                findings.Warn(VhdxFindingId.LogLocation, "header", header.FileOffset + 68, message + " It is not needed for reading.", VhdxRefusal.Writing);
+                findings.Warn(VhdxFindingId.LogLocation, "header", header.FileOffset + 68, message + " It is not needed for reading.", FindingRefusal.Writing);
             }
 
             return false;
@@ -121,7 +122,7 @@ internal static class VhdxLogReader
         return true;
     }
 
-    private static bool JudgeHead(IStorage storage, VhdxLogEntry head, long logOffset, VhdxFindings findings)
+    private static bool JudgeHead(IStorage storage, VhdxLogEntry head, long logOffset, FindingList findings)
     {
         var at = logOffset + head.LogPosition;
         if (head.FlushedFileOffset > (ulong)storage.Length)
@@ -155,7 +156,7 @@ internal static class VhdxLogReader
 
     /// <summary>Adds an entry's updates; false when a finding says why they cannot be made.</summary>
     private static async ValueTask<bool> ReadUpdatesAsync(
-        VhdxLogScanner scanner, VhdxHeader header, VhdxLogEntry entry, List<VhdxLogUpdate> updates, VhdxFindings findings, CancellationToken cancellationToken)
+        VhdxLogScanner scanner, VhdxHeader header, VhdxLogEntry entry, List<VhdxLogUpdate> updates, FindingList findings, CancellationToken cancellationToken)
     {
         if (entry.DescriptorCount > (uint)(MaxUpdates - updates.Count))
         {

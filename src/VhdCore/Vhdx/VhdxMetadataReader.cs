@@ -21,7 +21,7 @@ internal static class VhdxMetadataReader
 
         foreach (var finding in examination.Findings)
         {
-            if (finding.Severity != VhdxSeverity.Note)
+            if (finding.Severity != FindingSeverity.Note)
             {
                 options.OnWarning?.Invoke(new ImageWarning(storage.Name, finding.Message));
             }

@@ -1,3 +1,5 @@
+using VhdCore.Errors;
+
 namespace VhdCore.Vhdx;
 
 /// <summary>Judges the parent locator item ([MS-VHDX] §2.6.2.6).</summary>
@@ -9,7 +11,7 @@ internal static class VhdxParentLocatorReader
     private const string Structure = "parent locator";
 
     /// <summary>What the item says; null where there is no parent, and where a finding says that it cannot be told.</summary>
-    public static VhdxParentLocator? Judge(bool hasParent, long parametersOffset, IReadOnlyDictionary<Guid, VhdxItem> items, VhdxFindings findings)
+    public static VhdxParentLocator? Judge(bool hasParent, long parametersOffset, IReadOnlyDictionary<Guid, VhdxItem> items, FindingList findings)
     {
         var item = items.GetValueOrDefault(VhdxKnownIds.ParentLocator);
         if (!hasParent)
@@ -59,7 +61,7 @@ internal static class VhdxParentLocatorReader
         return JudgeKeys(item, Keys(view, item, findings), findings);
     }
 
-    private static List<KeyValuePair<string, string>> Keys(VhdxParentLocatorView view, VhdxItem item, VhdxFindings findings)
+    private static List<KeyValuePair<string, string>> Keys(VhdxParentLocatorView view, VhdxItem item, FindingList findings)
     {
         var entries = new List<KeyValuePair<string, string>>();
         for (var i = 0; i < view.KeyValueCount; i++)
@@ -82,7 +84,7 @@ internal static class VhdxParentLocatorReader
         return entries;
     }
 
-    private static VhdxParentLocator JudgeKeys(VhdxItem item, List<KeyValuePair<string, string>> entries, VhdxFindings findings)
+    private static VhdxParentLocator JudgeKeys(VhdxItem item, List<KeyValuePair<string, string>> entries, FindingList findings)
     {
         var linkages = new List<Guid>();
         foreach (var key in (string[])["parent_linkage", "parent_linkage2"])
@@ -107,7 +109,7 @@ internal static class VhdxParentLocatorReader
         {
             findings.Warn(
                 VhdxFindingId.ParentLinkage, Structure, item.FileOffset,
-                "The parent locator has no parent_linkage: nothing tells whether a parent is the right one.", VhdxRefusal.Writing);
+                "The parent locator has no parent_linkage: nothing tells whether a parent is the right one.", FindingRefusal.Writing);
         }
 
         if (ValueOf("parent_linkage2") is not null)

@@ -1,3 +1,4 @@
+using VhdCore.Errors;
 using VhdCore.Storage;
 
 namespace VhdCore.Vhdx;
@@ -13,7 +14,7 @@ internal static class VhdxRegionReader
     /// <param name="findings">Where judgements go.</param>
     /// <param name="cancellationToken">Ends the reading.</param>
     public static async ValueTask<IReadOnlyList<VhdxRegion>?> ReadAsync(
-        IStorage view, VhdxHeader header, VhdxFindings findings, CancellationToken cancellationToken)
+        IStorage view, VhdxHeader header, FindingList findings, CancellationToken cancellationToken)
     {
         var bytes = new byte[2 * VhdxRegionTableView.Size];
         await view.ReadExactAsync(VhdxLayout.FirstRegionTableOffset, bytes, "the region tables", cancellationToken).ConfigureAwait(false);
@@ -31,7 +32,7 @@ internal static class VhdxRegionReader
     }
 
     /// <summary>Which copy counts, 0 or 1.</summary>
-    private static int? Choose(byte[] bytes, VhdxFindings findings)
+    private static int? Choose(byte[] bytes, FindingList findings)
     {
         var faults = new string?[2];
         var isUsable = new bool[2];
@@ -55,7 +56,7 @@ internal static class VhdxRegionReader
                 return null;
             }
 
-            findings.Corrupt(VhdxFindingId.RegionTableChecksum, Structure, First, message, VhdxFindings.IgnoreChecksumStep, VhdxRefusal.Checksum);
+            findings.Corrupt(VhdxFindingId.RegionTableChecksum, Structure, First, message, Finding.IgnoreChecksumStep, FindingRefusal.Checksum);
             return isUsable[0] ? 0 : 1;
         }
 
@@ -72,7 +73,7 @@ internal static class VhdxRegionReader
         {
             findings.Warn(
                 VhdxFindingId.RegionTablesDiffer, Structure, Second,
-                $"The two copies of the region table differ; the one at byte {First} is used.", VhdxRefusal.Writing);
+                $"The two copies of the region table differ; the one at byte {First} is used.", FindingRefusal.Writing);
         }
 
         return 0;
@@ -90,7 +91,7 @@ internal static class VhdxRegionReader
         return entries;
     }
 
-    private static void JudgeIds(VhdxRegion[] regions, long tableOffset, VhdxFindings findings)
+    private static void JudgeIds(VhdxRegion[] regions, long tableOffset, FindingList findings)
     {
         var seen = new HashSet<Guid>();
         for (var i = 0; i < regions.Length; i++)
@@ -133,7 +134,7 @@ internal static class VhdxRegionReader
         }
     }
 
-    private static void JudgeLocations(VhdxRegion[] regions, long tableOffset, long fileLength, VhdxFindings findings)
+    private static void JudgeLocations(VhdxRegion[] regions, long tableOffset, long fileLength, FindingList findings)
     {
         const ulong BelowMiB = VhdxLayout.StructureAlignment - 1;
         for (var i = 0; i < regions.Length; i++)
@@ -150,16 +151,16 @@ internal static class VhdxRegionReader
             }
             else if (problem is not null)
             {
-                findings.Warn(VhdxFindingId.RegionLocation, Structure, EntryOffset(tableOffset, i), message + problem + ". It is not needed for reading.", VhdxRefusal.Writing);
+                findings.Warn(VhdxFindingId.RegionLocation, Structure, EntryOffset(tableOffset, i), message + problem + ". It is not needed for reading.", FindingRefusal.Writing);
             }
             else if ((region.Length & BelowMiB) != 0)
             {
-                findings.Warn(VhdxFindingId.RegionLocation, Structure, EntryOffset(tableOffset, i), message + "is no whole number of MiB long.", VhdxRefusal.Writing);
+                findings.Warn(VhdxFindingId.RegionLocation, Structure, EntryOffset(tableOffset, i), message + "is no whole number of MiB long.", FindingRefusal.Writing);
             }
         }
     }
 
-    private static void JudgeOverlaps(VhdxRegion[] regions, VhdxHeader header, long tableOffset, VhdxFindings findings)
+    private static void JudgeOverlaps(VhdxRegion[] regions, VhdxHeader header, long tableOffset, FindingList findings)
     {
         var places = new List<(ulong Start, ulong End, string Name, bool IsKnown, long At)>(regions.Length + 1);
         if (header.LogLength > 0)
@@ -187,7 +188,7 @@ internal static class VhdxRegionReader
                 }
                 else
                 {
-                    findings.Warn(VhdxFindingId.RegionOverlap, Structure, place.At, message + " Reading does not need both.", VhdxRefusal.Writing);
+                    findings.Warn(VhdxFindingId.RegionOverlap, Structure, place.At, message + " Reading does not need both.", FindingRefusal.Writing);
                 }
             }
 

@@ -54,6 +54,32 @@ public sealed partial class CheckFindingTests(ITestOutputHelper output)
         Assert.Contains(report.Findings, finding => finding.Message.Contains("2000 more", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData(512)]
+    [InlineData(1024)]
+    [InlineData(2048)]
+    [InlineData(4096)]
+    public async Task Gaps_that_align_small_blocks_are_no_leak_and_larger_ones_are(int blockSize)
+    {
+        var resolver = new MemoryStorageResolver();
+        var options = new ImageCreateOptions { Format = ImageFormat.Vhd, Size = 64 << 10, BlockSize = blockSize };
+        await using (var disk = await VirtualDisk.CreateAsync("/new.vhd", options, resolver, TestContext.Current.CancellationToken))
+        {
+            for (var offset = 0; offset < 64 << 10; offset += 9000)
+            {
+                await disk.WriteAsync(offset, new byte[] { 1 }, cancellationToken: TestContext.Current.CancellationToken);
+            }
+        }
+
+        var report = await CheckOperation.RunAsync("/new.vhd", null, resolver, TestContext.Current.CancellationToken);
+        Assert.DoesNotContain(report.Findings, finding => finding.Id == "VHD-LEAK");
+
+        var image = resolver.GetBytes("/new.vhd");
+        resolver.Add("/longer.vhd", [.. image[..^512], .. new byte[16 << 10], .. image[^512..]]);
+        report = await CheckOperation.RunAsync("/longer.vhd", null, resolver, TestContext.Current.CancellationToken);
+        Assert.Contains(report.Findings, finding => finding.Id == "VHD-LEAK");
+    }
+
     [Fact]
     public async Task A_new_image_has_no_finding_and_counts_nothing_allocated()
     {

@@ -106,7 +106,7 @@ public sealed class VhdCreatorTests
             Parent = kind == ImageKind.Differencing ? new() { UniqueId = UniqueId, AbsolutePath = "/a/\uD800b.vhd", RelativePath = "../\uD800b.vhd" } : null,
         });
         var examination = await VhdExaminer.ExamineAsync(storage, new ImageOpenOptions { Writable = true }, TestContext.Current.CancellationToken);
-        Assert.DoesNotContain(examination.Findings, finding => finding.Severity != VhdSeverity.Note);
+        Assert.DoesNotContain(examination.Findings, finding => finding.Severity != FindingSeverity.Note);
         Assert.Equal((kind, (size + 511) / 512 * 512), (examination.Metadata!.Kind, examination.Metadata.VirtualSize));
         if (kind == ImageKind.Differencing)
         {

@@ -28,7 +28,7 @@ public class VhdxHeaderTests
             image[damaged + at] ^= 1;
             Assert.Equal(damaged == FirstHeader ? SecondHeader : FirstHeader, (await ReadAsync(image)).Header.FileOffset);
             var finding = Assert.Single(await ExamineAsync(image));
-            Assert.Equal((VhdxFindingId.HeaderOneInvalid, VhdxSeverity.Warning, damaged, true), (finding.Id, finding.Severity, (int)finding.FileOffset, finding.IsRepairable));
+            Assert.Equal((VhdxFindingId.HeaderOneInvalid, FindingSeverity.Warning, damaged, true), (finding.Id, finding.Severity, (int)finding.FileOffset, finding.IsRepairable));
             Assert.Equal(ReadPlainly(Good), await ReadAllAsync(image));
         }
     }
@@ -51,7 +51,7 @@ public class VhdxHeaderTests
         var image = Good.ToArray();
         Array.Copy(image, FirstHeader, image, SecondHeader, 4096);
         var finding = Assert.Single(await ExamineAsync(image));
-        Assert.Equal((VhdxFindingId.HeaderEqualSequence, VhdxSeverity.Note), (finding.Id, finding.Severity));
+        Assert.Equal((VhdxFindingId.HeaderEqualSequence, FindingSeverity.Note), (finding.Id, finding.Severity));
         Assert.Equal(ReadPlainly(Good), await ReadAllAsync(image));
 
         Set(image, SecondHeader, 20, 77, 4, 4096);
@@ -131,7 +131,7 @@ public class VhdxHeaderTests
         var image = Good.ToArray();
         Set(image, SecondTable, 16 + 28, 0, 4, TableSize);
         var finding = Assert.Single(await ExamineAsync(image));
-        Assert.Equal((VhdxFindingId.RegionTablesDiffer, VhdxSeverity.Warning, VhdxRefusal.Writing), (finding.Id, finding.Severity, finding.Refusal));
+        Assert.Equal((VhdxFindingId.RegionTablesDiffer, FindingSeverity.Warning, FindingRefusal.Writing), (finding.Id, finding.Severity, finding.Refusal));
         await ReadAsync(image);
         await Assert.ThrowsAsync<UnsupportedImageException>(() => ReadAsync(image, new ImageOpenOptions { Writable = true }));
     }
@@ -141,7 +141,7 @@ public class VhdxHeaderTests
     {
         var findings = await ExamineAsync(new PlainVhdxBuilder { RegionsRequired = 0 }.Build());
         Assert.Equal([VhdxFindingId.RegionNotRequired, VhdxFindingId.RegionNotRequired], findings.Select(finding => finding.Id));
-        Assert.All(findings, finding => Assert.Equal(VhdxSeverity.Note, finding.Severity));
+        Assert.All(findings, finding => Assert.Equal(FindingSeverity.Note, finding.Severity));
     }
 
     [Fact]
@@ -197,7 +197,7 @@ public class VhdxHeaderTests
         }
 
         var finding = Assert.Single(await ExamineAsync(image));
-        Assert.Equal((VhdxFindingId.RegionOverlap, VhdxRefusal.Writing), (finding.Id, finding.Refusal));
+        Assert.Equal((VhdxFindingId.RegionOverlap, FindingRefusal.Writing), (finding.Id, finding.Refusal));
         var log = new PlainVhdxLogWriter(image, PlainVhdxBuilder.LogOffset, MiB, PlainVhdxBytes.Identifier("5e551000-0000-4000-8000-000000000001"));
         log.Add();
         log.MarkDirty();

@@ -1,5 +1,6 @@
 using VhdCore.Chains;
 using VhdCore.Devices;
+using VhdCore.Errors;
 using VhdCore.Formats;
 using VhdCore.Layers;
 using VhdCore.Testing;
@@ -26,7 +27,7 @@ internal static class VhdxImages
         await VhdxMetadataReader.ReadAsync(new ArrayStorage(bytes, "image.vhdx"), options ?? new ImageOpenOptions(), TestContext.Current.CancellationToken);
 
     /// <summary>What is to be thought of an image.</summary>
-    public static async Task<IReadOnlyList<VhdxFinding>> ExamineAsync(byte[] bytes) =>
+    public static async Task<IReadOnlyList<Finding>> ExamineAsync(byte[] bytes) =>
         (await VhdxExaminer.ExamineAsync(new ArrayStorage(bytes, "image.vhdx"), TestContext.Current.CancellationToken)).Findings;
 
     /// <summary>Opens images, leaf first, as one disk; parents are taken as given.</summary>

@@ -237,7 +237,7 @@ public class VhdxLogTests
         log.MarkDirty();
         await ExpectContentAsync(image, 1);
         var finding = Assert.Single(await ExamineAsync(image), finding => finding.Id == VhdxFindingId.LogFileOffsets);
-        Assert.Equal(VhdxSeverity.Note, finding.Severity);
+        Assert.Equal(FindingSeverity.Note, finding.Severity);
     }
 
     [Fact]

@@ -108,7 +108,7 @@ public class VhdxMetadataTests
 
         var metadata = await ReadAsync(image);
         Assert.Equal((4096, (Guid?)null), (metadata.PhysicalSectorSize, metadata.VirtualDiskId));
-        Assert.Equal(2, (await ExamineAsync(image)).Count(finding => finding.Severity == VhdxSeverity.Warning));
+        Assert.Equal(2, (await ExamineAsync(image)).Count(finding => finding.Severity == FindingSeverity.Warning));
     }
 
     [Theory]
@@ -145,7 +145,7 @@ public class VhdxMetadataTests
     {
         var image = Good.ToArray();
         PlainVhdxBytes.Number(image, Table + 32 + (4 * 32) + 16, 65544, 4); // the disk id over the disk size
-        Assert.Contains(await ExamineAsync(image), finding => finding is { Id: VhdxFindingId.MetadataItemOverlap, Refusal: VhdxRefusal.Writing });
+        Assert.Contains(await ExamineAsync(image), finding => finding is { Id: VhdxFindingId.MetadataItemOverlap, Refusal: FindingRefusal.Writing });
         await ReadAsync(image);
     }
 
@@ -199,7 +199,7 @@ public class VhdxMetadataTests
     {
         byte[] image = [.. Good, .. new byte[512]];
         var finding = Assert.Single(await ExamineAsync(image));
-        Assert.Equal((VhdxFindingId.FileLength, VhdxSeverity.Note), (finding.Id, finding.Severity));
+        Assert.Equal((VhdxFindingId.FileLength, FindingSeverity.Note), (finding.Id, finding.Severity));
         Assert.Equal(ReadPlainly(Good), await ReadAllAsync(image));
     }
 }

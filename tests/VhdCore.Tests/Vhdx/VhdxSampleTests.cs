@@ -48,7 +48,7 @@ public class VhdxSampleTests
         using var folder = new TempFolder();
         await using var storage = await new FileStorageResolver().OpenAsync(VhdxSamples.Unpack(name, folder), StorageOpenOptions.ForReading, TestContext.Current.CancellationToken);
         var examination = await VhdxExaminer.ExamineAsync(storage, TestContext.Current.CancellationToken);
-        Assert.All(examination.Findings, finding => Assert.Equal(VhdxSeverity.Note, finding.Severity));
+        Assert.All(examination.Findings, finding => Assert.Equal(FindingSeverity.Note, finding.Severity));
         Assert.Equal(isDirty, examination.Findings.Any(finding => finding.Id == VhdxFindingId.LogDirty));
         Assert.Equal(isDirty, examination.Metadata!.Replay is not null);
     }

@@ -1,10 +1,7 @@
-using VhdCore.Errors;
-using VhdCore.Formats;
-
-namespace VhdCore.Vhdx;
+namespace VhdCore.Errors;
 
 /// <summary>How bad a finding is; the words of the check report.</summary>
-internal enum VhdxSeverity
+internal enum FindingSeverity
 {
     Note,
     Warning,
@@ -13,7 +10,7 @@ internal enum VhdxSeverity
 }
 
 /// <summary>Whether a finding keeps the image from being opened.</summary>
-internal enum VhdxRefusal
+internal enum FindingRefusal
 {
     /// <summary>It does not.</summary>
     None,
@@ -31,29 +28,35 @@ internal enum VhdxRefusal
     Unsupported,
 }
 
-/// <summary>One judgement on an image's structures. Opening, describing and checking an image all read the same list.</summary>
-/// <param name="Id">From <see cref="VhdxFindingId"/>.</param>
+/// <summary>One judgement on an image's structures, whatever its format. Opening, describing and checking an image all read the same list.</summary>
+/// <param name="Id">Stable: one of the format's list of ids.</param>
 /// <param name="Severity">How bad.</param>
 /// <param name="Structure">In the specification's words.</param>
 /// <param name="FileOffset">Bytes from the file's start to what is concerned.</param>
 /// <param name="Message">What was found and what it means: a sentence or more.</param>
-internal sealed record VhdxFinding(string Id, VhdxSeverity Severity, string Structure, long FileOffset, string Message)
+internal sealed record Finding(string Id, FindingSeverity Severity, string Structure, long FileOffset, string Message)
 {
+    /// <summary>What to do where checksums are all that is wrong.</summary>
+    public const string IgnoreChecksumStep =
+        "If the image is known to be good otherwise, read it with --ignore-bad-checksum. It is not opened for writing.";
+
     /// <summary>A repair can mend it without guessing.</summary>
     public bool IsRepairable { get; init; }
 
     /// <summary>Whether it keeps the image from being opened.</summary>
-    public VhdxRefusal Refusal { get; init; }
+    public FindingRefusal Refusal { get; init; }
 
     /// <summary>What to do about a refusal: a sentence.</summary>
-    public string NextStep { get; init; } = "Compare the file with a backup, or take the image from there.";
+    public string NextStep { get; init; } = "Run 'vhdkit check' to see everything that is wrong with the image.";
 
     /// <summary>Whether the image may not be opened as asked.</summary>
-    public bool Refuses(ImageOpenOptions options) => Refusal switch
+    /// <param name="isForWriting">The image is to be written.</param>
+    /// <param name="ignoresChecksums">Wrong checksums were asked to be ignored.</param>
+    public bool Refuses(bool isForWriting, bool ignoresChecksums) => Refusal switch
     {
-        VhdxRefusal.None => false,
-        VhdxRefusal.Writing => options.Writable,
-        VhdxRefusal.Checksum => options.Writable || !options.IgnoreBadChecksum,
+        FindingRefusal.None => false,
+        FindingRefusal.Writing => isForWriting,
+        FindingRefusal.Checksum => isForWriting || !ignoresChecksums,
         _ => true,
     };
 
@@ -61,7 +64,7 @@ internal sealed record VhdxFinding(string Id, VhdxSeverity Severity, string Stru
     public ImageException ToException(string path)
     {
         var message = $"'{path}': {Message} {NextStep}";
-        return Refusal is VhdxRefusal.Unsupported or VhdxRefusal.Writing
+        return Refusal is FindingRefusal.Unsupported or FindingRefusal.Writing
             ? new UnsupportedImageException(message, path, FileOffset)
             : new CorruptImageException(message, path, FileOffset);
     }
