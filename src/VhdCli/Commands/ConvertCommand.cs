@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Numerics;
 using VhdCli.Output;
 using VhdCli.Targets;
+using VhdCore.Devices;
 using VhdCore.Disks;
 using VhdCore.Errors;
 using VhdCore.Formats;
@@ -38,6 +39,7 @@ internal sealed class ConvertCommand : Verb
             + "A file that has the target's name is replaced at the end, at once; if anything fails before, it stays as it was.",
             "vhdkit convert snapshot.vhd disk.raw",
             "vhdkit convert -O vhd -o subformat=fixed --verify disk.raw disk.vhd",
+            "vhdkit convert --block-size=1M disk.raw linux-guest.vhdx",
             "vhdkit convert -p -n disk.vhd /dev/vg/lv",
             "vhdkit convert -O raw disk.vhd - | zstd > disk.raw.zst")
     {
@@ -86,6 +88,7 @@ internal sealed class ConvertCommand : Verb
             throw new UsageException("A pipe cannot be read again for --verify, and takes nothing but the disk: no --output=json.");
         }
 
+        WarnOfSectors(session, source, target.Device, format);
         var result = await CopyAsync(parsed, session, source, target, cancellationToken);
         await target.CompleteAsync(cancellationToken);
         session.Trace($"'{targetPath}' is complete");
@@ -100,7 +103,24 @@ internal sealed class ConvertCommand : Verb
     private ImageCreateOptions CreateOptions(ParseResult parsed, CliSession session, ImageFormat format, VirtualDisk source)
     {
         var options = _create.Read(parsed, session, format, source.Length);
-        return options.Size == source.Length ? options : throw new UsageException("-o size makes no sense here: the target has the source's size.");
+        return options.Size == source.Length ? CreateFlags.KeepSectors(options, source.Images[0]) : throw new UsageException("-o size makes no sense here: the target has the source's size.");
+    }
+
+    // A raw image says nothing of sectors; its user does.
+    private static void WarnOfSectors(CliSession session, VirtualDisk source, IBlockDevice target, ImageFormat format)
+    {
+        if (format == ImageFormat.Vhdx && target.Length is var length && length - source.Length is > 0 and < 4096)
+        {
+            session.Say($"warning: {source.Length} bytes are no whole sectors of {target.Info.LogicalSectorSize}; the target has {length}, the last ones zero");
+        }
+
+        var sectorSize = source.Device.Info.LogicalSectorSize;
+        if (sectorSize != target.Info.LogicalSectorSize && format != ImageFormat.Raw && source.Images[0].Format != ImageFormat.Raw)
+        {
+            session.Say(
+                $"warning: {source.Images[0].Path} has logical sectors of {sectorSize} bytes, and the target of {target.Info.LogicalSectorSize}: "
+                + "the bytes are the same, but a guest that counts in sectors, as partition tables do, finds other ones");
+        }
     }
 
     private static void Print(CliSession session, string path, ImageFormat format, long size, ConvertResult result) => JsonText.Print(session, json =>

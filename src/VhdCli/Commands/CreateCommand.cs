@@ -29,6 +29,7 @@ internal sealed class CreateCommand : Verb
             "Makes a new image. With SOURCE_DATE_EPOCH set and --uuid given it comes out the same every time.",
             "vhdkit create disk.vhd 64G",
             "vhdkit create -f vhd -o subformat=fixed fixed.vhd 20M",
+            "vhdkit create --block-size=1M linux-guest.vhdx 64G",
             "vhdkit create -b base.vhd snapshot.vhd")
     {
         Add(_file);

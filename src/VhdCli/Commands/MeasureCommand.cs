@@ -20,7 +20,8 @@ internal sealed class MeasureCommand : Verb
             "Says how large a new image's file would be: with the source's content, and with every block allocated. "
             + "Blocks that hold nothing but zeros count as content where the source's tables do not know better.",
             "vhdkit measure -O vhd disk.raw",
-            "vhdkit measure -O vhd -o subformat=fixed --size 64G --output=json")
+            "vhdkit measure -O vhd -o subformat=fixed --size 64G --output=json",
+            "vhdkit measure -O vhdx --block-size=1M disk.raw")
     {
         Add(_file);
         Add(_size);
@@ -50,7 +51,7 @@ internal sealed class MeasureCommand : Verb
         else if (path is not null && options.Size is null)
         {
             await using var source = await DiskOpening.OpenAsync(session, path, _open.Read(parsed, session), cancellationToken);
-            result = await MeasureOperation.RunAsync(source.Device, options, cancellationToken);
+            result = await MeasureOperation.RunAsync(source.Device, CreateFlags.KeepSectors(options, source.Images[0]), cancellationToken);
         }
         else
         {

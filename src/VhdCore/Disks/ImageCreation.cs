@@ -110,6 +110,11 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
             VhdxCreation.Check(options, path);
         }
 
+        if (options.Format != ImageFormat.Vhdx && (options.LogicalSectorSize ?? options.PhysicalSectorSize ?? options.LogSize) is not null)
+        {
+            throw new ArgumentException("Only a VHDX has sectors of a size to choose, and a log.", nameof(options));
+        }
+
         if (options.Format == ImageFormat.Raw && (options.Kind == ImageKind.Differencing || options.BlockSize is not null || options.ChsCompatible))
         {
             throw new ArgumentException("A raw image has neither a parent nor blocks nor a geometry.", nameof(options));
@@ -156,6 +161,12 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
         {
             return new UnsupportedImageException(
                 $"'{chain.Images[0].Path}' and its child must both be VHDX images, or neither: their sectors are kept differently. Convert one of them first.", chain.Images[0].Path);
+        }
+
+        if (options.LogicalSectorSize is { } asked && chain.Images[0].Vhdx is { LogicalSectorSize: var sectorSize } && sectorSize != asked)
+        {
+            return new UnsupportedImageException(
+                $"'{chain.Images[0].Path}' has logical sectors of {sectorSize} bytes, and its child cannot have others: leave the logical sector size out.", chain.Images[0].Path);
         }
 
         return chain.Images[0] is { Format: ImageFormat.Vhd, Vhd.UniqueId: var id } image && id == Guid.Empty

@@ -12,8 +12,20 @@ public sealed record ImageCreateOptions
     /// <summary>Bytes of virtual disk, rounded up to whole sectors; null takes the parent's.</summary>
     public long? Size { get; init; }
 
-    /// <summary>Bytes in a block, a power of two; null takes the format's usual.</summary>
+    /// <summary>
+    /// Bytes in a block, a power of two: for a VHDX from 1 MiB to 256 MiB. Null takes the format's usual: 2 MiB for a VHD and for a VHDX with a parent, 32 MiB for any
+    /// other VHDX. For Linux guests 1 MiB is best, because their file systems spread small structures over the whole disk, and each takes a block.
+    /// </summary>
     public int? BlockSize { get; init; }
+
+    /// <summary>Bytes in a logical sector of a VHDX, 512 or 4096; null takes the parent's, which a child must have, and 512 without a parent.</summary>
+    public int? LogicalSectorSize { get; init; }
+
+    /// <summary>Bytes in a physical sector of a VHDX, 512 or 4096, which the guest aligns its writes to; null takes the parent's, and 4096 without a parent.</summary>
+    public int? PhysicalSectorSize { get; init; }
+
+    /// <summary>Bytes of a VHDX's log, a multiple of 1 MiB up to 1 GiB; null takes 1 MiB.</summary>
+    public long? LogSize { get; init; }
 
     /// <summary>The parent's name, for a differencing image.</summary>
     public string? Parent { get; init; }

@@ -57,7 +57,7 @@ public static class MeasureOperation
 
         if (isVhdx)
         {
-            return empty with { Required = VhdxCreator.FileSize(VhdxParameters(options), allocated) };
+            return empty with { Required = VhdxCreator.FileSize(VhdxCreateParameters.From(options, options.Size.Value), allocated) };
         }
 
         var size = VhdCreator.EffectiveSize(options.Size.Value, options.ChsCompatible).Size;
@@ -78,7 +78,7 @@ public static class MeasureOperation
 
         if (target.Format == ImageFormat.Vhdx)
         {
-            var parameters = VhdxParameters(target);
+            var parameters = VhdxCreateParameters.From(target, asked);
             VhdxCreator.Judge(parameters, path: null);
             var full = VhdxCreator.FileSize(parameters, VhdxCreator.BlockCount(parameters));
             return new MeasureResult(target.Kind == ImageKind.Fixed ? full : VhdxCreator.FileSize(parameters, 0), full);
@@ -100,14 +100,4 @@ public static class MeasureOperation
         var blocks = VhdCreator.EntryCount(size, blockSize, path: null);
         return new MeasureResult(VhdFileSize.OfDynamic(size, blockSize, 0), VhdFileSize.OfDynamic(size, blockSize, blocks));
     }
-
-    private static VhdxCreateParameters VhdxParameters(ImageCreateOptions target) => new()
-    {
-        Kind = target.Kind,
-        Size = Alignment.Up(target.Size!.Value, RawSectorSize),
-        BlockSize = (uint)(target.BlockSize ?? VhdxCreator.UsualBlockSize(target.Kind)),
-        VirtualDiskId = default,
-        DataWriteGuid = default,
-        FileWriteGuid = default,
-    };
 }

@@ -79,7 +79,8 @@ internal static class VhdxCreator
 
         if (parameters.LogicalSectorSize is not (512 or 4096) || parameters.PhysicalSectorSize is not (512 or 4096))
         {
-            throw new UnsupportedImageException("A VHDX has logical and physical sectors of 512 or 4096 bytes, and no others.", path);
+            throw new UnsupportedImageException(
+                $"A VHDX cannot have logical sectors of {parameters.LogicalSectorSize} bytes on physical ones of {parameters.PhysicalSectorSize}: give 512 or 4096 for each.", path);
         }
 
         if (parameters.Size <= 0 || (ulong)parameters.Size > VhdxLayout.MaxDiskSize || parameters.Size % parameters.LogicalSectorSize != 0)
@@ -88,7 +89,7 @@ internal static class VhdxCreator
                 $"A VHDX cannot have {parameters.Size} bytes: give a size up to 64T that is a multiple of the logical sector, {parameters.LogicalSectorSize} bytes.", path);
         }
 
-        if (parameters.LogLength is 0 or > VhdxLayout.MaxLogLength || parameters.LogLength % VhdxLayout.OneMiB != 0)
+        if (parameters.LogLength is <= 0 or > VhdxLayout.MaxLogLength || parameters.LogLength % VhdxLayout.OneMiB != 0)
         {
             throw new UnsupportedImageException($"A VHDX cannot have a log of {parameters.LogLength} bytes: give a multiple of 1M up to 1G.", path);
         }
@@ -110,7 +111,7 @@ internal static class VhdxCreator
             FileWriteGuid = parameters.FileWriteGuid,
             DataWriteGuid = parameters.DataWriteGuid,
             Version = 1,
-            LogLength = parameters.LogLength,
+            LogLength = (uint)parameters.LogLength,
             LogOffset = (ulong)logOffset,
         };
         var bytes = new byte[VhdxHeaderView.Size];

@@ -12,7 +12,7 @@ internal static class VhdxWriterOpener
 {
     private const int ChunkSize = 1 << 20; // bytes of the BAT read at a time
     private const int MaxHoles = 64 << 10; // remembered at once
-    private const long MaxCheckedEntries = 8 << 20; // blocks whose places are kept for the overlap test: 64 MiB
+    private const int MaxCheckedPlaces = 8 << 20; // kept for the overlap test: 192 MiB
 
     /// <summary>Opens an image whose metadata was read and judged. The storage is owned by the layer once this returns.</summary>
     /// <exception cref="ImageException">Two blocks share space, or the storage failed.</exception>
@@ -90,25 +90,30 @@ internal static class VhdxWriterOpener
     {
         var layout = metadata.BatLayout;
         var count = Math.Min(metadata.BatRegion.Length / VhdxLayout.BatEntrySize, layout.EntryCount);
-        if (count > MaxCheckedEntries)
-        {
-            throw new UnsupportedImageException(
-                $"'{storage.Name}': the BAT has {count} entries, and only up to {MaxCheckedEntries} can be checked before writing. Convert the disk into an image with larger blocks.",
-                storage.Name, (long)metadata.BatRegion.FileOffset);
-        }
-
         var validator = new VhdxEntryValidator(metadata, storage.Length);
         var places = new List<Place>();
         var bytes = new byte[ChunkSize];
-        for (long first = 0; first < count; first += ChunkSize / VhdxLayout.BatEntrySize)
+        for (long first = 0; first < count && places.Count <= MaxCheckedPlaces; first += ChunkSize / VhdxLayout.BatEntrySize)
         {
             var entries = (int)Math.Min(ChunkSize / VhdxLayout.BatEntrySize, count - first);
             await storage.ReadExactAsync(
                 (long)metadata.BatRegion.FileOffset + (first * VhdxLayout.BatEntrySize), bytes.AsMemory(0, entries * VhdxLayout.BatEntrySize), cancellationToken).ConfigureAwait(false);
+            if (!bytes.AsSpan(0, entries * VhdxLayout.BatEntrySize).ContainsAnyExcept((byte)0))
+            {
+                continue; // as most of a large disk's table is
+            }
+
             for (var i = 0; i < entries; i++)
             {
                 Add(new VhdxBatEntry(BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(i * VhdxLayout.BatEntrySize))), first + i);
             }
+        }
+
+        if (places.Count > MaxCheckedPlaces)
+        {
+            throw new UnsupportedImageException(
+                $"'{storage.Name}': more than {MaxCheckedPlaces} blocks have a place in the file, and so many cannot be checked before writing. Convert the disk into an image with larger blocks.",
+                storage.Name, (long)metadata.BatRegion.FileOffset);
         }
 
         places.Sort((a, b) => a.Start.CompareTo(b.Start));
