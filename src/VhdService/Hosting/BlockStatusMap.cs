@@ -1,4 +1,5 @@
 using VhdCore.Errors;
+using VhdService.Scsi;
 
 namespace VhdService.Hosting;
 
@@ -40,5 +41,20 @@ internal static class BlockStatusMap
         BlockStatus.Unsupported => Eopnotsupp,
         BlockStatus.Closed => Eshutdown,
         _ => Eio, // NBD has no word for a cancelled request
+    };
+
+    /// <summary>SCSI sense (SPC-3, table 28); none for <see cref="BlockStatus.Ok"/>.</summary>
+    /// <param name="status">What the device answered.</param>
+    /// <param name="isWrite">The command was one that writes: its medium errors are others.</param>
+    public static ScsiSense ToSense(BlockStatus status, bool isWrite) => status switch
+    {
+        BlockStatus.Ok => ScsiSense.None,
+        BlockStatus.OutOfRange => ScsiSense.LbaOutOfRange, // the disk has shrunk since the command was judged
+        BlockStatus.ReadOnly => ScsiSense.WriteProtected,
+        BlockStatus.NoSpace => ScsiSense.SpaceAllocationFailed,
+        BlockStatus.Unsupported => ScsiSense.InternalTargetFailure,
+        BlockStatus.Cancelled => ScsiSense.Aborted,
+        BlockStatus.Closed => ScsiSense.NotReady,
+        _ => isWrite ? ScsiSense.WriteError : ScsiSense.UnrecoveredReadError,
     };
 }
