@@ -11,25 +11,24 @@ namespace VhdCore.Simulation;
 internal sealed class PowerCutRun
 {
     private const int MaxDepth = 2;
+    private const int MostStepsBeforeKill = 150; // of the medium; a session has about so many
     private static readonly int[] RunOnChance = [60, 200, 0]; // one cut in so many is run on, by depth
 
     private readonly SimulationPlan _plan;
     private readonly CutStatistics _statistics;
     private readonly Random _random;
     private readonly byte[]? _parent;
-    private readonly int _depth;
-    private readonly List<string> _trace;
+    private readonly ScriptTrace _trace;
     private int _version;
 
-    private PowerCutRun(SimulationPlan plan, CutStatistics statistics, int seed, byte[]? parent, int depth, List<string> trace)
+    private PowerCutRun(SimulationPlan plan, CutStatistics statistics, int seed, byte[]? parent, ScriptTrace trace)
     {
         _plan = plan;
         _statistics = statistics;
         _random = new Random(seed);
         _parent = parent;
-        _depth = depth;
         _trace = trace;
-        _version = depth * 1_000_000;
+        _version = trace.Depth * 1_000_000;
     }
 
     /// <summary>Runs a seed to its end.</summary>
@@ -42,7 +41,7 @@ internal sealed class PowerCutRun
     {
         var world = plan.CreateWorld();
         var parent = plan.IsDifferencing ? new CutReader(world.GetBytes(SimulationPlan.Base), FooterTrust.Either).Read(null, honoursBitmaps: true) : null;
-        var run = new PowerCutRun(plan, statistics, plan.Seed, parent, depth: 0, []);
+        var run = new PowerCutRun(plan, statistics, plan.Seed, parent, new ScriptTrace());
         statistics.CountRun();
         try
         {
@@ -50,16 +49,16 @@ internal sealed class PowerCutRun
         }
         catch (Exception exception)
         {
-            throw new SimulationFailure($"{(exception is SimulationFailure ? exception.Message : exception)}\nseed {plan.Seed}: {plan}\n{string.Join('\n', run._trace)}");
+            throw new SimulationFailure($"{(exception is SimulationFailure ? exception.Message : exception)}\nseed {plan.Seed}: {plan}\n{run._trace}");
         }
     }
 
     private void Work(CrashWorld world, SectorOracle? oracle, int sessions)
     {
-        var cuts = new PowerCuts(_plan, _random, _statistics, _parent, _depth == 0 ? _plan.CutsPerStep : 0.5)
+        var cuts = new PowerCuts(_plan, _random, _statistics, _parent, _trace.Depth == 0 ? _plan.CutsPerStep : 0.5)
         {
             Oracle = oracle,
-            RunOn = _depth < MaxDepth ? RunOn : null,
+            RunOn = _trace.Depth < MaxDepth ? RunOn : null,
         };
         if (oracle is null && !_plan.IsCreated)
         {
@@ -74,6 +73,7 @@ internal sealed class PowerCutRun
             world.Scheduler?.Run(session);
             session.GetAwaiter().GetResult();
             world.Scheduler = null;
+            world.KillAfter(0);
             Throw(cuts);
         }
 
@@ -92,26 +92,78 @@ internal sealed class PowerCutRun
         }
 
         Throw(cuts);
-        _trace.Add($"{Indent}open");
-        var disk = await SimulatedDisk.OpenAsync(world);
-        cuts.Phase = null;
-        cuts.Oracle = await SettleAsync(disk.Device, cuts.Oracle);
-        var script = new GuestScript(_plan, cuts, disk.Device, world.Scheduler, _random, () => ++_version, _trace, Indent);
-        await script.RunAsync(_depth == 0 ? _plan.RequestCount / (1 + (_plan.WorkerCount / 2)) : 5);
-        if (_random.Next(5) == 0)
+        _trace.Add("open");
+        if (_random.Next(6) == 0)
         {
-            // The process is gone; what it wrote is in the page cache.
-            _trace.Add($"{Indent}kill");
-            _statistics.CountKill();
-            world.Kill();
+            world.KillAfter(_random.Next(1, MostStepsBeforeKill), _random.NextDouble());
+        }
+
+        if (await OpenAsync(world) is not { } disk)
+        {
+            Killed(cuts);
             return;
         }
 
-        _trace.Add($"{Indent}close");
+        cuts.Phase = null;
+        cuts.Oracle = await SettleAsync(disk.Device, cuts.Oracle);
+        var killPending = world.IsKillPending;
+        var script = new GuestScript
+        {
+            Sites = new AllSectors(_plan.Size, SimulationPlan.BlockSize),
+            WorkerCount = _plan.WorkerCount,
+            Oracle = cuts.Oracle,
+            Device = disk.Device,
+            Scheduler = world.Scheduler,
+            Random = _random,
+            NextVersion = () => ++_version,
+            Trace = _trace,
+            IsToStop = () => cuts.Failure is not null,
+            IsKilled = () => killPending && !world.IsKillPending,
+        };
+        await script.RunAsync(_trace.Depth == 0 ? _plan.RequestCount / (1 + (_plan.WorkerCount / 2)) : 5);
+        if (script.IsKilled() || _random.Next(6) == 0)
+        {
+            world.Kill();
+            Killed(cuts);
+            return;
+        }
+
+        _trace.Add("close");
         cuts.Phase = CutPhase.Close;
         var begin = cuts.Oracle.Now();
-        Require(await disk.CloseAsync(), "close");
+        var status = await disk.CloseAsync();
+        if (script.IsKilled())
+        {
+            Killed(cuts);
+            return;
+        }
+
+        world.KillAfter(0);
+        Require(status, "close");
         cuts.Oracle.Flushed(begin);
+        cuts.Phase = null;
+    }
+
+    /// <summary>Opens the disk; null when the process was killed meanwhile.</summary>
+    private static async Task<SimulatedChain?> OpenAsync(CrashWorld world)
+    {
+        var mayBeKilled = world.IsKillPending;
+        try
+        {
+            var disk = await SimulatedDisk.OpenAsync(world);
+            return mayBeKilled && !world.IsKillPending ? null : disk;
+        }
+        catch (ImageException) when (mayBeKilled && !world.IsKillPending)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>The process is gone; what it wrote is in the page cache.</summary>
+    private void Killed(PowerCuts cuts)
+    {
+        _trace.Add("kill");
+        _statistics.CountKill();
         cuts.Phase = null;
     }
 
@@ -123,11 +175,9 @@ internal sealed class PowerCutRun
         return new SectorOracle(content);
     }
 
-    private string Indent => new(' ', _depth * 4);
-
     private async Task CreateAsync(CrashWorld world)
     {
-        _trace.Add($"{Indent}create");
+        _trace.Add("create");
         await using var disk = await VirtualDisk.CreateAsync(
             SimulationPlan.Leaf,
             new ImageCreateOptions
@@ -143,16 +193,13 @@ internal sealed class PowerCutRun
 
     private void RunOn(CrashWorld left, byte[] content)
     {
-        if (_random.Next(RunOnChance[_depth]) != 0)
+        if (_random.Next(RunOnChance[_trace.Depth]) != 0)
         {
             return;
         }
 
         _statistics.CountReopened();
-        var mark = _trace.Count;
-        _trace.Add($"{Indent}-- cut --");
-        new PowerCutRun(_plan, _statistics, _random.Next(), _parent, _depth + 1, _trace).Work(left, new SectorOracle(content), sessions: 1);
-        _trace.RemoveRange(mark, _trace.Count - mark); // only the way to a failure is kept
+        _trace.RunOn(trace => new PowerCutRun(_plan, _statistics, _random.Next(), _parent, trace).Work(left, new SectorOracle(content), sessions: 1));
     }
 
     private static void Throw(PowerCuts cuts)

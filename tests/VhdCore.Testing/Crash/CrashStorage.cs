@@ -54,15 +54,20 @@ internal sealed class CrashStorage(CrashWorld world, CrashFile file, string name
             }
 
             var operation = world.NextOperation();
-            file.Write(operation, offset, from, start, length);
+            file.Write(operation, offset, from, start, world.LandingLength(offset, length));
             if ((flags & WriteFlags.Fua) != 0)
             {
                 world.Tell(new CrashStep(CrashStepKind.Write, Name, offset, length));
+                if (IsGone)
+                {
+                    return BlockStatus.Closed;
+                }
+
                 file.MakeDurable(operation, offset, length);
             }
 
             world.Tell(new CrashStep(CrashStepKind.Write, Name, offset, length));
-            return BlockStatus.Ok;
+            return IsGone ? BlockStatus.Closed : BlockStatus.Ok;
         }, cancellationToken);
 
     public async ValueTask<BlockStatus> FlushAsync(CancellationToken cancellationToken = default)

@@ -1,4 +1,5 @@
 using VhdCore.Errors;
+using VhdCore.Primitives;
 using VhdCore.Storage;
 
 namespace VhdCore.Testing.Crash;
@@ -17,6 +18,8 @@ public sealed class CrashWorld : IStorageResolver
     private readonly Dictionary<string, CrashFile> _names = [];
     private readonly Dictionary<string, CrashFile> _durableNames = [];
     private readonly List<NameChange> _nameChanges = []; // since the folder's last flush, oldest first
+    private int _killAfter; // steps; 0 for never
+    private double _partOfLastWrite;
 
     /// <summary>A length never becomes durable without the bytes of the write that made it.</summary>
     public bool IsExtensionOrdered { get; init; }
@@ -99,6 +102,21 @@ public sealed class CrashWorld : IStorageResolver
         }
     }
 
+    /// <summary>Has the process killed in the middle of a request: with its next step but <paramref name="steps"/> - 1.</summary>
+    /// <param name="steps">1 for the next; 0 takes it back.</param>
+    /// <param name="partOfLastWrite">How much of the last step, if it is a write, has reached the page cache by then: 0 to 1.</param>
+    public void KillAfter(int steps, double partOfLastWrite = 1)
+    {
+        lock (Gate)
+        {
+            _killAfter = steps;
+            _partOfLastWrite = partOfLastWrite;
+        }
+    }
+
+    /// <summary>The kill that was asked for has not come yet.</summary>
+    public bool IsKillPending => _killAfter > 0;
+
     /// <summary>What one cut of the power may leave, by chance.</summary>
     public CrashWorld Cut(Random random)
     {
@@ -176,7 +194,27 @@ public sealed class CrashWorld : IStorageResolver
 
     internal long NextOperation() => ++LastOperation;
 
-    internal void Tell(CrashStep step) => OnStep?.Invoke(step);
+    internal void Tell(CrashStep step)
+    {
+        OnStep?.Invoke(step);
+        if (_killAfter > 0 && --_killAfter == 0)
+        {
+            Kill();
+        }
+    }
+
+    /// <summary>Bytes of the next write that will have landed when the process goes on, or is gone.</summary>
+    internal long LandingLength(long offset, long length)
+    {
+        if (_killAfter != 1 || _partOfLastWrite >= 1)
+        {
+            return length;
+        }
+
+        // A signal ends a write between pages, and a page has its bytes or not.
+        var end = Alignment.Down(offset + (long)(length * _partOfLastWrite), CrashFile.CellSize);
+        return Math.Clamp(end - offset, 0, length);
+    }
 
     internal string Rename(string name, string newName, CrashFile file)
     {

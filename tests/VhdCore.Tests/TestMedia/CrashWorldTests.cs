@@ -157,6 +157,18 @@ public class CrashWorldTests
     }
 
     [Fact]
+    public async Task A_kill_inside_a_write_leaves_the_first_part_of_it_and_answers_nobody()
+    {
+        var (world, storage) = await StartAsync(Sectors(1, 1));
+        world.KillAfter(2, partOfLastWrite: 0.5);
+        Assert.Equal(BlockStatus.Ok, await storage.WriteBytesAsync(0, Sectors(2, 2)));
+        Assert.Equal(BlockStatus.Closed, await storage.WriteBytesAsync(0, Sectors(3, 3)));
+        Assert.False(world.IsKillPending);
+        Assert.Equal(BlockStatus.Closed, await storage.FlushAsync());
+        Assert.Equal("32", Describe(world));
+    }
+
+    [Fact]
     public void A_flush_in_turns_does_not_cover_what_is_written_while_it_runs()
     {
         var uncovered = 0;
