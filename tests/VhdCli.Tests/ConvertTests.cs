@@ -60,9 +60,12 @@ public sealed class ConvertTests
     }
 
     [Theory]
-    [InlineData("subformat=dynamic")]
-    [InlineData("subformat=fixed")]
-    public async Task With_an_epoch_and_an_id_the_output_is_the_same_every_time(string options)
+    [InlineData("vhd", "subformat=dynamic")]
+    [InlineData("vhd", "subformat=fixed")]
+    [InlineData("vhdx", "subformat=dynamic")]
+    [InlineData("vhdx", "subformat=fixed")]
+    [InlineData("vhdx", "block_size=1M,log_size=2M,logical_sector_size=4096")]
+    public async Task With_an_epoch_and_an_id_the_output_is_the_same_every_time(string format, string options)
     {
         using var folder = new TempFolder();
         Images.WriteRaw(folder["a.raw"], 21 * Images.MiB);
@@ -70,7 +73,7 @@ public sealed class ConvertTests
         {
             string[] args =
             [
-                "convert", "-O", "vhd", "-o", options, "--uuid", "5a0c7f3e-0d0f-4b44-8a53-2f0c4be1b1a9", "-m", "4", folder["a.raw"], folder[name],
+                "convert", "-O", format, "-o", options, "--uuid", "5a0c7f3e-0d0f-4b44-8a53-2f0c4be1b1a9", "-m", "4", folder["a.raw"], folder[name],
             ];
             (await Cli.RunAsync(args, null, Epoch)).EnsureSuccess();
         }
@@ -78,19 +81,49 @@ public sealed class ConvertTests
         Assert.Equal(Images.HashOf(folder["b.vhd"]), Images.HashOf(folder["c.vhd"]));
         Assert.Equal(Images.HashOf(folder["b.vhd"]), Images.HashOf(folder["d.vhd"]));
         var data = (await Cli.RunAsync("info", "--output=json", folder["b.vhd"])).Json.GetProperty("format-specific").GetProperty("data");
-        Assert.Equal("2023-11-14T22:13:20Z", data.GetProperty("timestamp").GetString());
-        Assert.Equal("5a0c7f3e-0d0f-4b44-8a53-2f0c4be1b1a9", data.GetProperty("unique-id").GetString());
+        if (format == "vhd")
+        {
+            Assert.Equal("2023-11-14T22:13:20Z", data.GetProperty("timestamp").GetString());
+        }
+
+        Assert.Equal("5a0c7f3e-0d0f-4b44-8a53-2f0c4be1b1a9", data.GetProperty(format == "vhd" ? "unique-id" : "virtual-disk-id").GetString());
     }
 
     [Fact]
-    public async Task The_output_is_the_same_however_long_it_takes()
+    public async Task With_an_epoch_and_an_id_a_chain_of_VHDXs_is_the_same_every_time_and_its_identifiers_differ()
+    {
+        using var folder = new TempFolder();
+        var hashes = new List<string>();
+        for (var i = 0; i < 2; i++)
+        {
+            var ids = new HashSet<string>();
+            foreach (var (name, parent) in new[] { ("a.vhdx", null), ("b.vhdx", "a.vhdx"), ("c.vhdx", "b.vhdx") })
+            {
+                string[] args = ["create", "-q", "--uuid", "5a0c7f3e-0d0f-4b44-8a53-2f0c4be1b1a9", folder[name], .. parent is null ? ["8M"] : new[] { "-b", folder[parent] }];
+                (await Cli.RunAsync(args, null, Epoch)).EnsureSuccess();
+                var data = (await Cli.RunAsync("info", "--output=json", folder[name])).EnsureSuccess().Json.GetProperty("format-specific").GetProperty("data");
+                Assert.True(ids.Add(data.GetProperty("data-write-guid").GetString()!));
+                Assert.True(ids.Add(data.GetProperty("file-write-guid").GetString()!));
+                hashes.Add(Images.HashOf(folder[name]));
+            }
+        }
+
+        Assert.Equal(hashes[..3], hashes[3..]);
+        (await Cli.RunAsync(["create", "-q", "--uuid", "5a0c7f3e-0d0f-4b44-8a53-2f0c4be1b1a9", folder["d.vhdx"], "8M"])).EnsureSuccess();
+        Assert.NotEqual(hashes[0], Images.HashOf(folder["d.vhdx"])); // a time is needed too
+    }
+
+    [Theory]
+    [InlineData("vhd")]
+    [InlineData("vhdx")]
+    public async Task The_output_is_the_same_however_long_it_takes(string format)
     {
         using var folder = new TempFolder();
         var content = new byte[24 * Images.MiB];
         new Random(9).NextBytes(content);
         File.WriteAllBytes(folder["a.raw"], content);
         string[] Args(string target) =>
-            ["convert", "-q", "-f", "raw", "-O", "vhd", "-m", "1", "--uuid", "5a0c7f3e-0d0f-4b44-8a53-2f0c4be1b1a9", folder["a.raw"], folder[target]];
+            ["convert", "-q", "-f", "raw", "-O", format, "--block-size=2M", "-m", "1", "--uuid", "5a0c7f3e-0d0f-4b44-8a53-2f0c4be1b1a9", folder["a.raw"], folder[target]];
         (await Cli.RunAsync(Args("quick.vhd"), null, Epoch)).EnsureSuccess();
 
         // Longer than tables of an image that is in use may wait for their commit.

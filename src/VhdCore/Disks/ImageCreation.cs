@@ -37,11 +37,12 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
             var storage = await resolver.OpenAsync(temporary, StorageOpenOptions.ForCreating, cancellationToken).ConfigureAwait(false);
             _owned.Add(storage);
             unpublished = new UnpublishedFile(resolver, storage, target, replaced);
-            await WriteAsync(storage, target, parents?.Images[0], cancellationToken).ConfigureAwait(false);
+            var identifiers = VhdxCreation.Identifiers(options, parents?.Images[0]);
+            await WriteAsync(storage, target, parents?.Images[0], identifiers, cancellationToken).ConfigureAwait(false);
 
             _owned.Remove(storage); // opening takes it over, whether it succeeds or not
             var gate = new InFlightGate();
-            var openOptions = new ImageOpenOptions { Writable = true, Format = options.Format };
+            var openOptions = new ImageOpenOptions { Writable = true, Format = options.Format, Identifiers = identifiers };
             var chain = await ChainOpener.OpenAsync(storage, openOptions, resolver, gate, cancellationToken).ConfigureAwait(false);
             _owned.AddRange(chain.State.Layers.ToArray());
             if (!options.DeferPublishing)
@@ -188,7 +189,7 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
             : storage;
     }
 
-    private async ValueTask WriteAsync(IStorage storage, string target, ImageInfo? parent, CancellationToken cancellationToken)
+    private async ValueTask WriteAsync(IStorage storage, string target, ImageInfo? parent, VhdxIdentifiers identifiers, CancellationToken cancellationToken)
     {
         var size = options.Size ?? parent!.VirtualSize;
         if (options.Format == ImageFormat.Raw)
@@ -200,7 +201,7 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
         if (options.Format == ImageFormat.Vhdx)
         {
             var locator = parent is null ? null : Reference(parent, target);
-            await VhdxCreator.CreateAsync(storage, VhdxCreation.Parameters(options, parent, locator), cancellationToken).ConfigureAwait(false);
+            await VhdxCreator.CreateAsync(storage, VhdxCreation.Parameters(options, parent, locator, identifiers), cancellationToken).ConfigureAwait(false);
             return;
         }
 

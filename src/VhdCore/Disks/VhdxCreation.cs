@@ -25,17 +25,22 @@ internal static class VhdxCreation
     /// <param name="options">What was asked for.</param>
     /// <param name="parent">The parent, for a differencing image.</param>
     /// <param name="reference">Its names.</param>
-    public static VhdxCreateParameters Parameters(ImageCreateOptions options, ImageInfo? parent, VhdParentReference? reference)
+    /// <param name="identifiers">Where the image's own come from.</param>
+    public static VhdxCreateParameters Parameters(ImageCreateOptions options, ImageInfo? parent, VhdParentReference? reference, VhdxIdentifiers identifiers)
     {
         var vhdx = parent?.Vhdx;
         return VhdxCreateParameters.From(options, options.Size ?? parent!.VirtualSize, vhdx?.LogicalSectorSize, vhdx?.PhysicalSectorSize) with
         {
-            VirtualDiskId = vhdx?.VirtualDiskId ?? options.UniqueId ?? Guid.NewGuid(),
-            DataWriteGuid = Guid.NewGuid(),
-            FileWriteGuid = Guid.NewGuid(),
+            VirtualDiskId = vhdx?.VirtualDiskId ?? options.UniqueId ?? identifiers.NextGuid(),
+            DataWriteGuid = identifiers.NextGuid(),
+            FileWriteGuid = identifiers.NextGuid(),
             ParentLocator = vhdx is null ? [] : Locator(vhdx.DataWriteGuid, reference!),
         };
     }
+
+    /// <summary>Where the identifiers of the new image and of its first session come from.</summary>
+    public static VhdxIdentifiers Identifiers(ImageCreateOptions options, ImageInfo? parent) =>
+        options is { UniqueId: { } id, Timestamp: { } time } ? VhdxIdentifiers.From(id, time, parent?.Vhdx?.DataWriteGuid ?? Guid.Empty) : VhdxIdentifiers.Random();
 
     private static List<KeyValuePair<string, string>> Locator(Guid linkage, VhdParentReference parent)
     {

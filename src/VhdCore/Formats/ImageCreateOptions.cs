@@ -33,10 +33,16 @@ public sealed record ImageCreateOptions
     /// <summary>The parent's format; null finds out.</summary>
     public ImageFormat? ParentFormat { get; init; }
 
-    /// <summary>The image's identifier; null makes a random one.</summary>
+    /// <summary>
+    /// The image's identifier; null makes a random one. Of a VHDX, which has several, it is the disk's, which a child shares with its parent and does not take from here;
+    /// together with <see cref="Timestamp"/> it also decides all the others.
+    /// </summary>
     public Guid? UniqueId { get; init; }
 
-    /// <summary>The time stamped into the image; null is now. Set it to make the output reproducible.</summary>
+    /// <summary>
+    /// The time stamped into the image; null is now. With this and <see cref="UniqueId"/> given, the same options and the same writes in the same order make the same
+    /// file, byte for byte. A VHDX has no time stamp; there the time only takes part in making the identifiers.
+    /// </summary>
     public DateTimeOffset? Timestamp { get; init; }
 
     /// <summary>Rounds a VHD's size up to a product of cylinders, heads and sectors, for readers that size it so.</summary>

@@ -1,4 +1,5 @@
 using VhdCore.Storage;
+using VhdCore.Vhdx;
 
 namespace VhdCore.Formats;
 
@@ -60,6 +61,9 @@ public sealed record ImageOpenOptions
 
     /// <summary>Bytes of table pages that each image may keep in memory.</summary>
     public long TableCacheBytes { get; init; } = 64L << 20;
+
+    /// <summary>Where the identifiers of a VHDX's next session come from; null is chance.</summary>
+    internal VhdxIdentifiers? Identifiers { get; init; }
 
     /// <summary>Told of everything that is odd but does not prevent the use.</summary>
     public Action<ImageWarning>? OnWarning { get; init; }

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using VhdCore.Errors;
 using VhdCore.Primitives;
 using VhdCore.Storage;
@@ -27,20 +26,19 @@ internal sealed class VhdxLogWriter
     /// <param name="storage">The file.</param>
     /// <param name="header">Says where the log lies.</param>
     /// <param name="durableLength">Bytes that the file has durably.</param>
-    public VhdxLogWriter(IStorage storage, VhdxHeader header, long durableLength)
+    /// <param name="identifiers">Where its identifier and its first sequence number come from.</param>
+    public VhdxLogWriter(IStorage storage, VhdxHeader header, long durableLength, VhdxIdentifiers identifiers)
     {
         _storage = storage;
         _logOffset = (long)header.LogOffset;
         _logLength = header.LogLength;
         DurableLength = durableLength;
-
-        // Hyper-V starts each session at a random number, so that stale entries never continue a new sequence.
-        var first = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)) >> 2;
-        _ring = new VhdxLogRing((int)(_logLength / VhdxLayout.LogSectorSize), first + 1);
+        LogGuid = identifiers.NextGuid();
+        _ring = new VhdxLogRing((int)(_logLength / VhdxLayout.LogSectorSize), identifiers.NextSequenceNumber());
     }
 
     /// <summary>The session's identifier.</summary>
-    public Guid LogGuid { get; } = Guid.NewGuid();
+    public Guid LogGuid { get; }
 
     /// <summary>Bytes that the file is known to have after a power cut.</summary>
     public long DurableLength { get; private set; }

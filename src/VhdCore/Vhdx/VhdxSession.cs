@@ -12,7 +12,7 @@ namespace VhdCore.Vhdx;
 /// may anything else change. The header that names the log comes with the first round, when that entry is known to be there: a reader must refuse a
 /// LogGuid without a sequence. Two headers are never in flight at once.
 /// </remarks>
-internal sealed class VhdxSession(IStorage storage, VhdxHeader header, SlotPool pool, Lock tableLock)
+internal sealed class VhdxSession(IStorage storage, VhdxHeader header, SlotPool pool, Lock tableLock, VhdxIdentifiers identifiers)
 {
     private readonly VhdxHeaderUpdater _headers = new(storage, header);
     private VhdxLogWriter? _log; // null before the first change
@@ -27,11 +27,11 @@ internal sealed class VhdxSession(IStorage storage, VhdxHeader header, SlotPool 
     /// <summary>Announces the first change and makes the announcement durable. One call at a time, before anything else changes.</summary>
     public async ValueTask<BlockStatus> StartAsync()
     {
-        var log = new VhdxLogWriter(storage, header, storage.Length);
+        var log = new VhdxLogWriter(storage, header, storage.Length, identifiers);
         var status = await _headers.WriteAsync(_headers.Current with
         {
-            FileWriteGuid = Guid.NewGuid(),
-            DataWriteGuid = Guid.NewGuid(),
+            FileWriteGuid = identifiers.NextGuid(),
+            DataWriteGuid = identifiers.NextGuid(),
             LogGuid = Guid.Empty,
         }).ConfigureAwait(false);
         if (status == BlockStatus.Ok)
@@ -87,6 +87,12 @@ internal sealed class VhdxSession(IStorage storage, VhdxHeader header, SlotPool 
         if (status == BlockStatus.Ok && wasNamed)
         {
             status = await WriteCleanHeaderAsync().ConfigureAwait(false);
+        }
+
+        if (status == BlockStatus.Ok && identifiers.AreReproducible)
+        {
+            // How often was committed is a matter of time.
+            status = await StorageZeros.WriteAsync(storage, (long)header.LogOffset, header.LogLength).ConfigureAwait(false);
         }
 
         if (status == BlockStatus.Ok && storage.Length > endOfData)

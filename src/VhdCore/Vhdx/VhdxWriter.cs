@@ -21,7 +21,7 @@ internal sealed class VhdxWriter : IWritableLayer
     private readonly VhdxDirtyPages _dirty;
     private readonly SemaphoreSlim _startMutex = new(1, 1);
 
-    internal VhdxWriter(IStorage storage, VhdxMetadata metadata, VhdxHeader header, long tableCacheBytes, SlotPool pool)
+    internal VhdxWriter(IStorage storage, VhdxMetadata metadata, VhdxHeader header, long tableCacheBytes, SlotPool pool, VhdxIdentifiers identifiers)
     {
         Storage = storage;
         _metadata = metadata;
@@ -29,7 +29,7 @@ internal sealed class VhdxWriter : IWritableLayer
         _table = new VhdxWriterTable(new VhdxBlockTable(storage, metadata, long.MaxValue, tableCacheBytes), metadata, _dirty);
         _pool = pool;
         _space = new VhdxSpace(storage, _pool, _table.Lock, metadata);
-        _session = new VhdxSession(storage, header, _pool, _table.Lock);
+        _session = new VhdxSession(storage, header, _pool, _table.Lock, identifiers);
     }
 
     public IStorage Storage { get; }

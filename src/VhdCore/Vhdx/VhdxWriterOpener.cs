@@ -42,7 +42,7 @@ internal static class VhdxWriterOpener
 
         var pool = new SlotPool(gate);
         AddHoles(metadata, places, pool);
-        return new VhdxWriter(storage, metadata with { Replay = null }, headers.Current, options.TableCacheBytes, pool);
+        return new VhdxWriter(storage, metadata with { Replay = null }, headers.Current, options.TableCacheBytes, pool, options.Identifiers ?? VhdxIdentifiers.Random());
     }
 
     /// <summary>Writes into the file what the log says, and takes the log out of use before anything else is written. The DataWriteGuid stays: children remain this disk's.</summary>
