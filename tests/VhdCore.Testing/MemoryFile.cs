@@ -5,11 +5,20 @@ internal sealed class MemoryFile
 {
     public Lock Gate { get; } = new();
 
-    public SparseBytes Content { get; } = new();
+    public SparseBytes Content { get; private init; } = new();
 
     public int ReaderCount { get; set; }
 
     public bool HasWriter { get; set; }
+
+    /// <summary>The same content under nobody's lock.</summary>
+    public MemoryFile Copy()
+    {
+        lock (Gate)
+        {
+            return new MemoryFile { Content = Content.Copy() };
+        }
+    }
 
     public byte[] ToArray()
     {

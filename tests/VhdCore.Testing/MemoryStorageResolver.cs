@@ -41,6 +41,15 @@ public sealed class MemoryStorageResolver : IStorageResolver
         }
     }
 
+    /// <summary>Copies a storage as it is now, whoever has it open, replacing what had the new name.</summary>
+    public void Copy(string name, string newName)
+    {
+        lock (_gate)
+        {
+            _files[Canonicalize(newName)] = Find(name).Copy();
+        }
+    }
+
     /// <summary>All bytes of a storage, whoever has it open.</summary>
     public byte[] GetBytes(string name)
     {

@@ -12,6 +12,19 @@ internal sealed class SparseBytes
 
     public long Length { get; private set; }
 
+    /// <summary>The same bytes on their own.</summary>
+    public SparseBytes Copy()
+    {
+        var copy = new SparseBytes { Length = Length };
+        foreach (var (index, page) in _pages)
+        {
+            copy._pages.Add(index, (byte[])page.Clone());
+            copy._indexes.Add(index);
+        }
+
+        return copy;
+    }
+
     public long AllocatedBytes => (long)_pages.Count * PageSize;
 
     public void Read(long offset, BlockBuffers into, long start, long length)

@@ -25,10 +25,16 @@ public class ChainModelTests
 
     [Theory]
     [MemberData(nameof(Seeds))]
-    public async Task A_chain_holds_what_a_byte_array_would(int seed)
+    public Task A_chain_of_vhd_holds_what_a_byte_array_would(int seed) => RunAsync(seed, ModelChain.CreateVhdAsync);
+
+    [Theory]
+    [MemberData(nameof(Seeds))]
+    public Task A_chain_of_vhdx_holds_what_a_byte_array_would(int seed) => RunAsync(seed, ModelChain.CreateVhdxAsync);
+
+    private static async Task RunAsync(int seed, Func<Random, Task<ModelChain>> create)
     {
         var random = new Random(seed);
-        var chain = await ModelChain.CreateAsync(random);
+        var chain = await create(random);
         var content = chain.Content;
         var disk = await OpenAsync(chain);
         try
@@ -36,11 +42,22 @@ public class ChainModelTests
             Assert.Equal(content.Length, disk.Length);
             for (var round = 0; round < Rounds; round++)
             {
-                content = await RoundAsync(disk, content, random, $"seed {seed}, round {round}, {chain}");
-                if (random.Next(2) == 0)
+                content = await RoundAsync(disk, content, random, chain.ReleaseUnit, $"seed {seed}, round {round}, {chain}");
+                switch (random.Next(4))
                 {
-                    await disk.DisposeAsync();
-                    disk = await OpenAsync(chain);
+                    case 0:
+                        await disk.DisposeAsync();
+                        disk = await OpenAsync(chain);
+                        break;
+
+                    case 1:
+                        // As a killed process leaves it: in a VHDX, with a log.
+                        Assert.Equal(BlockStatus.Ok, await disk.Device.FlushAsync());
+                        chain.RememberLeaf();
+                        await disk.DisposeAsync();
+                        chain.RestoreLeaf();
+                        disk = await OpenAsync(chain);
+                        break;
                 }
             }
         }
@@ -49,8 +66,17 @@ public class ChainModelTests
             await disk.DisposeAsync();
         }
 
-        var report = await CheckOperation.RunAsync(chain.Leaf, resolver: chain.Resolver);
-        Assert.DoesNotContain(report.Findings, finding => finding.Severity == CheckSeverity.Corruption);
+        if (chain.Leaf.EndsWith(".vhdx", StringComparison.Ordinal))
+        {
+            var plain = await chain.ReadPlainlyAsync();
+            Assert.True(content.AsSpan().SequenceEqual(plain), $"seed {seed}: the independent reader reads another disk; {chain}");
+        }
+        else
+        {
+            var report = await CheckOperation.RunAsync(chain.Leaf, resolver: chain.Resolver);
+            Assert.DoesNotContain(report.Findings, finding => finding.Severity == CheckSeverity.Corruption);
+        }
+
         await using var reader = await VirtualDisk.OpenAsync(chain.Leaf, resolver: chain.Resolver);
         var read = await reader.Device.ReadBytesAsync(0, content.Length);
         Assert.True(content.AsSpan().SequenceEqual(read), $"seed {seed}: opened for reading, the disk is another; {chain}");
@@ -60,11 +86,11 @@ public class ChainModelTests
         VirtualDisk.OpenAsync(chain.Leaf, new ImageOpenOptions { Writable = true, Format = chain.Leaf.EndsWith("raw", StringComparison.Ordinal) ? ImageFormat.Raw : null }, chain.Resolver);
 
     /// <summary>Lets all threads loose, judges what they read, and returns what the disk holds after.</summary>
-    private static async Task<byte[]> RoundAsync(VirtualDisk disk, byte[] content, Random random, string where)
+    private static async Task<byte[]> RoundAsync(VirtualDisk disk, byte[] content, Random random, int releaseUnit, string where)
     {
         var log = new RequestLog(content);
         var seeds = Enumerable.Range(0, Workers).Select(_ => random.Next()).ToArray();
-        await Task.WhenAll(seeds.Select(seed => Task.Run(() => WorkAsync(disk, log, new Random(seed), content.Length))));
+        await Task.WhenAll(seeds.Select(seed => Task.Run(() => WorkAsync(disk, log, new Random(seed), content.Length, releaseUnit))));
         var begin = log.Now();
         var after = await disk.Device.ReadBytesAsync(0, content.Length);
         log.AddRead(0, after, begin);
@@ -72,12 +98,19 @@ public class ChainModelTests
         return after;
     }
 
-    private static async Task WorkAsync(VirtualDisk disk, RequestLog log, Random random, int size)
+    private static async Task WorkAsync(VirtualDisk disk, RequestLog log, Random random, int size, int releaseUnit)
     {
         for (var i = 0; i < RequestsOfAWorker; i++)
         {
             var (offset, length) = Pick(random, size);
-            switch (random.Next(16))
+            var kind = random.Next(16);
+            if (kind is 11 or 12 && random.Next(2) == 0)
+            {
+                offset = random.Next(((size - 1) / releaseUnit) + 1) * releaseUnit;
+                length = Math.Min(releaseUnit * random.Next(1, 5), size - offset);
+            }
+
+            switch (kind)
             {
                 case < 7:
                     await WriteAsync(disk, log, random, offset, length);

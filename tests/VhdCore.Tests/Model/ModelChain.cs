@@ -1,3 +1,4 @@
+using System.Globalization;
 using VhdCore.Disks;
 using VhdCore.Formats;
 using VhdCore.Storage;
@@ -11,13 +12,22 @@ namespace VhdCore.Tests.Model;
 internal sealed class ModelChain
 {
     private const int MaxDepth = 8;
+    private const string Remembered = "/remembered";
     private static readonly int[] BlockSizes = [4096, 8192, 16384, 65536];
 
     private readonly List<string> _description = [];
+    private readonly MemoryStorageResolver _memory;
 
-    private ModelChain(IStorageResolver resolver) => Resolver = resolver;
+    private ModelChain(IStorageResolver resolver, MemoryStorageResolver memory)
+    {
+        Resolver = resolver;
+        _memory = memory;
+    }
 
     public IStorageResolver Resolver { get; }
+
+    /// <summary>Bytes that releases are whole multiples of now and then.</summary>
+    public int ReleaseUnit { get; private init; } = 4096;
 
     /// <summary>The leaf's name.</summary>
     public string Leaf { get; private set; } = "";
@@ -25,16 +35,11 @@ internal sealed class ModelChain
     /// <summary>What the disk holds.</summary>
     public byte[] Content { get; private set; } = [];
 
-    public static async Task<ModelChain> CreateAsync(Random random)
+    /// <summary>A chain of VHD, over a raw image or not.</summary>
+    public static async Task<ModelChain> CreateVhdAsync(Random random)
     {
-        var memory = new MemoryStorageResolver { CanPunch = random.Next(2) == 0, ReadsAtOnce = random.Next(2) == 0 };
-        var plan = new FaultPlan(random.Next())
-        {
-            DelayProbability = random.Next(3) * 0.15,
-            ShortReadProbability = random.Next(2) * 0.3,
-            PieceSize = random.Next(2) * 512,
-        };
-        var chain = new ModelChain(new FaultResolver(memory, plan));
+        var (resolver, memory) = CreateMedium(random, pieceSize: 512);
+        var chain = new ModelChain(resolver, memory);
         var depth = random.Next(1, MaxDepth + 1);
         var foreign = random.Next(0, depth + 1);
         chain.AddForeign(memory, random, foreign);
@@ -46,7 +51,69 @@ internal sealed class ModelChain
         return chain;
     }
 
+    /// <summary>A chain of VHDX.</summary>
+    public static async Task<ModelChain> CreateVhdxAsync(Random random)
+    {
+        var (resolver, memory) = CreateMedium(random, pieceSize: 16384);
+        var images = new ModelVhdxImages(resolver, memory, random);
+        var depth = random.Next(1, MaxDepth + 1);
+        var foreign = random.Next(0, Math.Min(depth, 3) + 1);
+        for (var i = 0; i < depth; i++)
+        {
+            if (i < foreign)
+            {
+                images.AddForeign(i);
+            }
+            else
+            {
+                await images.AddOwnAsync(i, memory.CanPunch);
+            }
+        }
+
+        var chain = new ModelChain(resolver, memory) { Content = images.Content, Leaf = images.Leaf, ReleaseUnit = 1 << 20 };
+        chain._description.Add(images.ToString());
+        return chain;
+    }
+
+    /// <summary>Remembers the leaf's file as it is now, though it is open.</summary>
+    public void RememberLeaf() => _memory.Copy(Leaf, Remembered);
+
+    /// <summary>Puts the leaf's file back as it was remembered: as a process leaves it that is killed.</summary>
+    public void RestoreLeaf() => _memory.Copy(Remembered, Leaf);
+
+    /// <summary>What the independent reader finds in a chain of VHDX.</summary>
+    public async Task<byte[]> ReadPlainlyAsync()
+    {
+        var files = new List<Stream>();
+        for (var name = Leaf; name is not null; name = NextBelow(name))
+        {
+            files.Add(new StorageStream(await _memory.OpenAsync(name, StorageOpenOptions.ForReading)));
+        }
+
+        using var chain = PlainVhdxChain.Open([.. files]);
+        return chain.ReadAll();
+    }
+
     public override string ToString() => string.Join(" <- ", _description);
+
+    // Images are named by their place, from the base on.
+    private static string? NextBelow(string name)
+    {
+        var place = int.Parse(name.AsSpan(1, 1), CultureInfo.InvariantCulture);
+        return place == 0 ? null : $"/{place - 1}{name[2..]}";
+    }
+
+    private static (FaultResolver Resolver, MemoryStorageResolver Memory) CreateMedium(Random random, int pieceSize)
+    {
+        var memory = new MemoryStorageResolver { CanPunch = random.Next(2) == 0, ReadsAtOnce = random.Next(2) == 0 };
+        var plan = new FaultPlan(random.Next())
+        {
+            DelayProbability = random.Next(3) * 0.15,
+            ShortReadProbability = random.Next(2) * 0.3,
+            PieceSize = random.Next(2) * pieceSize,
+        };
+        return (new FaultResolver(memory, plan), memory);
+    }
 
     /// <summary>The lowest images, with sparse bitmaps and gaps, made without the library.</summary>
     private void AddForeign(MemoryStorageResolver memory, Random random, int count)

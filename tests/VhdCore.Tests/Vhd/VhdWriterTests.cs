@@ -6,6 +6,7 @@ using VhdCore.Layers;
 using VhdCore.Storage;
 using VhdCore.Testing;
 using VhdCore.Testing.Independent;
+using VhdCore.Tests.Model;
 using VhdCore.Vhd;
 
 namespace VhdCore.Tests.Vhd;
@@ -86,6 +87,7 @@ public class VhdWriterTests
         }
 
         var model = parent!.Content();
+        var steps = new DeviceSteps(model, random, largest: 40_000);
         for (var session = 0; session < 3; session++)
         {
             await using (var device = await OpenAsync(resolver, names))
@@ -93,10 +95,10 @@ public class VhdWriterTests
                 Assert.Equal(Size, device.Length);
                 for (var step = 0; step < 60; step++)
                 {
-                    await StepAsync(device, model, random, $"seed {seed}, session {session}, step {step}");
+                    await steps.StepAsync(device, $"{dialect}, seed {seed}, session {session}, step {step}");
                 }
 
-                await CompareAsync(device, model, $"seed {seed}");
+                await steps.CompareAsync(device, $"{dialect}, seed {seed}");
                 Assert.Equal(BlockStatus.Ok, await device.CloseAsync());
             }
 
@@ -105,67 +107,6 @@ public class VhdWriterTests
             {
                 Assert.True(chain.ReadSector(sector).AsSpan().SequenceEqual(model.AsSpan(sector * Sector, Sector)), $"{dialect}, seed {seed}, session {session}: sector {sector}");
             }
-        }
-    }
-
-    private static async Task StepAsync(ChainDevice device, byte[] model, Random random, string when)
-    {
-        var offset = random.Next(Size);
-        var length = Math.Min(random.Next(3) switch { 0 => random.Next(40), 1 => random.Next(3000), _ => random.Next(40_000) }, Size - offset);
-        switch (random.Next(8))
-        {
-            case < 4:
-                using (var buffer = new NativeBuffer(length + 1))
-                {
-                    random.NextBytes(buffer.Span);
-                    Assert.Equal(BlockStatus.Ok, await device.WriteAsync(offset, buffer.Slice(0, length)));
-                    buffer.Span[..length].CopyTo(model.AsSpan(offset));
-                }
-
-                break;
-
-            case 4:
-                Assert.Equal(BlockStatus.Ok, await device.ZeroAsync(offset, length));
-                model.AsSpan(offset, length).Clear();
-                break;
-
-            case 5:
-                Assert.Equal(BlockStatus.Ok, await device.TrimAsync(offset, length));
-                using (var seen = new NativeBuffer(length + 1))
-                {
-                    Assert.Equal(BlockStatus.Ok, await device.ReadAsync(offset, seen.Slice(0, length)));
-                    for (var i = 0; i < length; i++)
-                    {
-                        Assert.True(seen.Span[i] == 0 || seen.Span[i] == model[offset + i]);
-                        model[offset + i] = seen.Span[i];
-                    }
-                }
-
-                break;
-
-            case 6:
-                Assert.Equal(BlockStatus.Ok, await device.FlushAsync());
-                break;
-
-            default:
-                await CompareAsync(device, model, when);
-                break;
-        }
-    }
-
-    private static async Task CompareAsync(ChainDevice device, byte[] model, string when)
-    {
-        using var seen = new NativeBuffer(model.Length);
-        Assert.Equal(BlockStatus.Ok, await device.ReadAsync(0, seen.Buffers));
-        Assert.True(seen.Span.SequenceEqual(model), $"{when}: byte {seen.Span.CommonPrefixLength(model)} differs");
-        for (long offset = 0; offset < Size;)
-        {
-            var run = await device.MapAsync(offset, Size - offset);
-            Assert.Equal(BlockStatus.Ok, run.Status);
-            Assert.Equal(offset, run.Offset);
-            Assert.InRange(run.Length, 1, Size - offset);
-            Assert.True(!run.IsZero || !model.AsSpan((int)offset, (int)run.Length).ContainsAnyExcept((byte)0), when);
-            offset += run.Length;
         }
     }
 

@@ -2,7 +2,7 @@ using VhdCore.Errors;
 using VhdCore.Primitives;
 using VhdCore.Storage;
 
-namespace VhdCore.Simulation.Vhdx;
+namespace VhdCore.Testing;
 
 /// <summary>A storage as a stream to read, for readers that know nothing of storages.</summary>
 internal sealed class StorageStream(IStorage storage) : Stream
