@@ -10,8 +10,20 @@ public class SabotageTests(ITestOutputHelper output)
     // Most are noticed within some thousands; what takes two requests at just the wrong time may take longer. It ends with the first failure.
     private const long UsualCuts = 400_000;
 
-    // A VHD has no log to announce or to replay.
-    private static readonly SabotagePoint[] OthersRules = [SabotagePoint.None, SabotagePoint.SessionBarrier, SabotagePoint.ReplayBarrier];
+    // A VHD has no log, and no header to update.
+    private static readonly SabotagePoint[] OthersRules =
+    [
+        SabotagePoint.None,
+        SabotagePoint.SessionBarrier,
+        SabotagePoint.ReplayBarrier,
+        SabotagePoint.HeaderBarrier,
+        SabotagePoint.LogBeforePages,
+        SabotagePoint.DurableTail,
+        SabotagePoint.FlushedLength,
+        SabotagePoint.LengthInLog,
+        SabotagePoint.ClearedBits,
+        SabotagePoint.BitBarrier,
+    ];
 
     public static TheoryData<string> Rules => [.. Enum.GetValues<SabotagePoint>().Except(OthersRules).Select(point => point.ToString())];
 

@@ -207,7 +207,7 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
     private async ValueTask<Written> MoveAsync(
         long diskOffset, WriteExtent extent, BlockBuffers from, long start, long length, bool isFua, CancellationToken cancellationToken)
     {
-        var isCommitted = isFua && leaf.IsCommitted(diskOffset, length);
+        var isCommitted = isFua && (leaf.IsCommitted(diskOffset, length) || Sabotage.Is(SabotagePoint.CommitForFua));
         var status = await leaf.Storage.WriteAsync(
             extent.StorageOffset, from, start, length, isCommitted ? WriteFlags.Fua : WriteFlags.None, cancellationToken).ConfigureAwait(false);
         if (status != BlockStatus.Ok)

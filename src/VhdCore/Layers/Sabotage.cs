@@ -23,7 +23,7 @@ internal enum SabotagePoint
     /// <summary>Take a freshly formatted slot for durable before a flush.</summary>
     ReadyAfterFlush,
 
-    /// <summary>Close without the flush between the moved footer and the truncation.</summary>
+    /// <summary>Close without the flush before the file is cut off, or before its log is taken out of use.</summary>
     CloseBarrier,
 
     /// <summary>Open for writing without making durable first what was read.</summary>
@@ -37,6 +37,30 @@ internal enum SabotagePoint
 
     /// <summary>Take a replayed log out of use before what it said is durable in its places.</summary>
     ReplayBarrier,
+
+    /// <summary>Update a header while the other may still be in flight.</summary>
+    HeaderBarrier,
+
+    /// <summary>Write pages in their places before the entry that has them is durable.</summary>
+    LogBeforePages,
+
+    /// <summary>Overwrite entries of the log as soon as nobody needs them, though the tail that says so is not durable.</summary>
+    DurableTail,
+
+    /// <summary>Give the log the file's length as it is, rather than as it is durably.</summary>
+    FlushedLength,
+
+    /// <summary>Keep from the log how long the file must be for what its entries point at.</summary>
+    LengthInLog,
+
+    /// <summary>Make a block partially present with the bits of an earlier life.</summary>
+    ClearedBits,
+
+    /// <summary>Commit a sector's bit without a flush between its payload and the bit, as if the place behind it read as the parent.</summary>
+    BitBarrier,
+
+    /// <summary>Take a write for durable although what makes it reachable is not.</summary>
+    CommitForFua,
 }
 
 /// <summary>Asks whether a rule is switched off. Constant false outside of test builds.</summary>

@@ -39,14 +39,11 @@ internal sealed class VhdxDirtyPages
         _committing = changes;
         _changes = new Changes();
         _isDirty = false;
-        var images = new List<VhdxPageImage>(changes.Pages.Count);
-        foreach (var page in changes.Pages.OrderBy(page => page.FileOffset))
-        {
-            images.Add(new VhdxPageImage(page.FileOffset, page.ToBytes()));
-        }
-
-        return (images, changes.NeedsBarrier);
+        return (ImagesOfCommit(), changes.NeedsBarrier);
     }
+
+    /// <summary>The pages of the commit under way, with the bytes as they are now.</summary>
+    public List<VhdxPageImage> ImagesOfCommit() => [.. _committing!.Pages.OrderBy(page => page.FileOffset).Select(page => new VhdxPageImage(page.FileOffset, page.ToBytes()))];
 
     /// <summary>The commit's entry is durable, though its pages may not stand in the file yet.</summary>
     public void CommitIsDurable()

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using VhdCore.Layers;
 
 namespace VhdCore.Vhdx;
 
@@ -80,6 +81,11 @@ internal sealed class VhdxLogRing
         foreach (var entry in _entries.Where(entry => entry.SequenceNumber <= sequenceNumber))
         {
             entry.IsDone = true;
+        }
+
+        while (Sabotage.Is(SabotagePoint.DurableTail) && _entries.First is { Value.IsDone: true })
+        {
+            _entries.RemoveFirst();
         }
     }
 

@@ -1,4 +1,5 @@
 using VhdCore.Errors;
+using VhdCore.Layers;
 using VhdCore.Primitives;
 using VhdCore.Storage;
 
@@ -63,8 +64,8 @@ internal sealed class VhdxLogWriter
             LogGuid,
             entry.SequenceNumber,
             (uint)(entry.Tail * VhdxLayout.LogSectorSize),
-            Alignment.Down(DurableLength, VhdxLayout.StructureAlignment),
-            Alignment.Up(lastFileOffset, VhdxLayout.StructureAlignment));
+            Alignment.Down(Sabotage.Is(SabotagePoint.FlushedLength) ? _storage.Length : DurableLength, VhdxLayout.StructureAlignment),
+            Sabotage.Is(SabotagePoint.LengthInLog) ? 0 : Alignment.Up(lastFileOffset, VhdxLayout.StructureAlignment));
         VhdxLogEntryWriter.Write(bytes, values, pages);
 
         var position = (long)entry.Position * VhdxLayout.LogSectorSize;

@@ -71,6 +71,11 @@ internal sealed class VhdxSession(IStorage storage, VhdxHeader header, SlotPool 
             status = await _log!.WriteEntryAsync(pages, lastFileOffset).ConfigureAwait(false);
         }
 
+        if (status == BlockStatus.Ok && Sabotage.Is(SabotagePoint.LogBeforePages))
+        {
+            status = await ApplyAsync(pages).ConfigureAwait(false);
+        }
+
         return status == BlockStatus.Ok && !Sabotage.Is(SabotagePoint.TableBarrier) ? await FlushAsync().ConfigureAwait(false) : status;
     }
 
@@ -82,7 +87,7 @@ internal sealed class VhdxSession(IStorage storage, VhdxHeader header, SlotPool 
     /// </summary>
     public async ValueTask<BlockStatus> CloseAsync(long endOfData)
     {
-        var status = await FlushAsync().ConfigureAwait(false);
+        var status = Sabotage.Is(SabotagePoint.CloseBarrier) ? BlockStatus.Ok : await FlushAsync().ConfigureAwait(false);
         var wasNamed = _isLogNamed;
         if (status == BlockStatus.Ok && wasNamed)
         {
@@ -108,7 +113,7 @@ internal sealed class VhdxSession(IStorage storage, VhdxHeader header, SlotPool 
     {
         var status = await _headers.WriteAsync(_headers.Current with { LogGuid = Guid.Empty }).ConfigureAwait(false);
         _isLogNamed = false;
-        return status == BlockStatus.Ok ? await FlushAsync().ConfigureAwait(false) : status;
+        return status == BlockStatus.Ok && !Sabotage.Is(SabotagePoint.HeaderBarrier) ? await FlushAsync().ConfigureAwait(false) : status;
     }
 
     private async ValueTask<BlockStatus> NameLogAsync()

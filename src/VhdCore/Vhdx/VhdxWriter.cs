@@ -213,6 +213,14 @@ internal sealed class VhdxWriter : IWritableLayer
         var status = pages.Count == 0 || (needsBarrier && !Sabotage.Is(SabotagePoint.PayloadBarrier))
             ? await _session.FlushAsync().ConfigureAwait(false)
             : BlockStatus.Ok;
+        if (Sabotage.Is(SabotagePoint.SnapshotBeforeBarrier))
+        {
+            lock (_table.Lock)
+            {
+                pages = _dirty.ImagesOfCommit();
+            }
+        }
+
         if (status == BlockStatus.Ok && pages.Count > 0)
         {
             status = await _session.LogAsync(pages, endOfData).ConfigureAwait(false);

@@ -82,7 +82,10 @@ internal static class VhdxWriterOpener
     private static async ValueTask WriteHeaderAsync(IStorage storage, VhdxHeaderUpdater headers, VhdxHeader values, CancellationToken cancellationToken)
     {
         (await headers.WriteAsync(values).ConfigureAwait(false)).ThrowIfFailed(storage, "writing the header of", headers.Current.FileOffset, cancellationToken);
-        await storage.FlushOrThrowAsync(cancellationToken).ConfigureAwait(false);
+        if (!Sabotage.Is(SabotagePoint.HeaderBarrier))
+        {
+            await storage.FlushOrThrowAsync(cancellationToken).ConfigureAwait(false);
+        }
     }
 
     /// <summary>Where the blocks lie, by offset, none over another.</summary>

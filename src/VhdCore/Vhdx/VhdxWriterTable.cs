@@ -144,7 +144,11 @@ internal sealed class VhdxWriterTable(VhdxBlockTable blocks, VhdxMetadata metada
             var page = blocks.PinBitmapPage(chunk, first + i, known);
             var inPage = firstBit - ((first + i) * VhdxTablePage.BitCount);
             var start = Math.Max(inPage, 0);
-            page.Clear(start, Math.Min(inPage + SectorsPerBlock, VhdxTablePage.BitCount) - start);
+            if (!Sabotage.Is(SabotagePoint.ClearedBits))
+            {
+                page.Clear(start, Math.Min(inPage + SectorsPerBlock, VhdxTablePage.BitCount) - start);
+            }
+
             dirty.Add(page);
         }
 
@@ -160,7 +164,11 @@ internal sealed class VhdxWriterTable(VhdxBlockTable blocks, VhdxMetadata metada
         var (first, count) = BitsOf(diskOffset, length);
         var page = blocks.PinBitmapPage(_layout.ChunkOf(diskOffset / _blockSize), SectorInChunk(diskOffset) / VhdxTablePage.BitCount, resolved);
         dirty.Add(page);
-        dirty.NeedsBarrier();
+        if (!Sabotage.Is(SabotagePoint.BitBarrier))
+        {
+            dirty.NeedsBarrier();
+        }
+
         page.Set(first, count);
     }
 
