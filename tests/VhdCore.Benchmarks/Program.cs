@@ -1,0 +1,54 @@
+using BenchmarkDotNet.Running;
+
+namespace VhdCore.Benchmarks;
+
+/// <summary>The programs that peers.sh runs beside others; anything else goes to BenchmarkDotNet.</summary>
+internal static class Program
+{
+    private const string Usage =
+        """
+        Usage: VhdCore.Benchmarks PROGRAM ...
+
+          image FILE SIZE half|full           a raw image of random data, the same every time
+          copier SOURCE TARGET                copies the data of a sparse file by two threads: the limit of any conversion
+          allocating-writes IMAGE COUNT       COUNT writes of 4 KiB, each to another block, then one flush
+          overlay PARENT CHILD SHARE          a child that holds one in SHARE of the parent's 64 KiB chunks again
+          random-reads RAW DEPTH SECONDS IMAGE...  hot 4 KiB reads of images, each beside RandomAccess.Read of the raw file
+          anything else                       BenchmarkDotNet's own arguments, such as --list flat or --filter '*Crc*'
+
+        """;
+
+    private static async Task<int> Main(string[] args)
+    {
+        switch (args)
+        {
+            case ["--version"]:
+                Console.WriteLine(typeof(Program).Assembly.GetName().Version);
+                return 0;
+
+            case ["image", var path, var size, "half" or "full"]:
+                Programs.RandomImage.Make(path, Primitives.ByteSize.TryParse(size, out var bytes) ? bytes : throw new ArgumentException(size), args[3] == "full");
+                return 0;
+
+            case ["copier", var source, var target]:
+                return Programs.Copier.Run(source, target);
+
+            case ["allocating-writes", var image, var count]:
+                return await Programs.AllocatingWrites.RunAsync(image, int.Parse(count));
+
+            case ["overlay", var parent, var child, var share]:
+                return await Programs.Overlay.MakeAsync(parent, child, int.Parse(share));
+
+            case ["random-reads", var raw, var depth, var seconds, .. var images]:
+                return await Programs.RandomReads.RunAsync(raw, int.Parse(depth), double.Parse(seconds), images);
+
+            case []:
+                Console.Write(Usage);
+                return 2;
+
+            default:
+                BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
+                return 0;
+        }
+    }
+}
