@@ -9,6 +9,9 @@ namespace VhdCore.Devices;
 /// <summary>Reads and maps a chain: resolve, move the bytes, go on. Callers hold a ticket and have checked the range.</summary>
 internal sealed class ChainReader(ChainState state)
 {
+    // The last run of data that each storage told of. Asking anew for every block would walk through the rest of the run every time.
+    private readonly KnownData?[] _knownData = new KnownData?[state.Layers.Length];
+
     /// <summary>
     /// Fills a part of <paramref name="into"/> from the disk, asking only the images from <paramref name="firstDepth"/> on. Completes at once while the
     /// storages do.
@@ -53,7 +56,7 @@ internal sealed class ChainReader(ChainState state)
     /// <summary>What a storage's answer means for a disk: its range is the tables' doing, not the guest's.</summary>
     public static BlockStatus StorageFailure(BlockStatus status) => status == BlockStatus.OutOfRange ? BlockStatus.IoError : status;
 
-    private static BlockRun MapData(IImageLayer layer, DiskExtent extent, long diskOffset, int depth)
+    private BlockRun MapData(IImageLayer layer, DiskExtent extent, long diskOffset, int depth)
     {
         // A hole under data reads as zeros; whoever copies need not read it.
         var inside = layer.Storage.Length - extent.StorageOffset;
@@ -62,8 +65,27 @@ internal sealed class ChainReader(ChainState state)
             return new BlockRun(BlockStatus.IoError, diskOffset, 0, depth, IsPresent: true, IsZero: false, -1);
         }
 
-        var run = layer.Storage.Map(extent.StorageOffset, Math.Min(extent.Length, inside));
-        return new BlockRun(BlockStatus.Ok, diskOffset, run.Length, depth, IsPresent: true, run.IsHole, extent.StorageOffset);
+        var length = Math.Min(extent.Length, inside);
+        if (layer.Storage.Traits.CanWrite)
+        {
+            var now = layer.Storage.Map(extent.StorageOffset, length);
+            return new BlockRun(BlockStatus.Ok, diskOffset, now.Length, depth, IsPresent: true, now.IsHole, extent.StorageOffset);
+        }
+
+        var known = Volatile.Read(ref _knownData[depth]);
+        if (known is null || extent.StorageOffset < known.Start || extent.StorageOffset >= known.End)
+        {
+            var run = layer.Storage.Map(extent.StorageOffset, inside);
+            if (run.IsHole)
+            {
+                return new BlockRun(BlockStatus.Ok, diskOffset, Math.Min(length, run.Length), depth, IsPresent: true, IsZero: true, extent.StorageOffset);
+            }
+
+            known = new KnownData(extent.StorageOffset, extent.StorageOffset + run.Length);
+            Volatile.Write(ref _knownData[depth], known);
+        }
+
+        return new BlockRun(BlockStatus.Ok, diskOffset, Math.Min(length, known.End - extent.StorageOffset), depth, IsPresent: true, IsZero: false, extent.StorageOffset);
     }
 
     /// <summary>Reads on until the end, a failure, or something to wait for.</summary>
@@ -136,6 +158,9 @@ internal sealed class ChainReader(ChainState state)
             }
         }
     }
+
+    /// <summary>Bytes of a storage, from its start.</summary>
+    private sealed record KnownData(long Start, long End);
 
     private struct Cursor(long diskOffset, long start, long end)
     {

@@ -12,6 +12,7 @@ public sealed class FaultPlan
     private readonly long[] _counts = new long[Enum.GetValues<StorageOperation>().Length];
     private readonly List<Fault> _faults = [];
     private long? _spaceLeft;
+    private long _mapCount;
 
     /// <summary>A plan in which nothing fails.</summary>
     /// <param name="seed">Decides delays and short reads.</param>
@@ -28,6 +29,12 @@ public sealed class FaultPlan
 
     /// <summary>Called before each operation, with its kind and the storage's name.</summary>
     public Action<StorageOperation, string>? Before { get; set; }
+
+    /// <summary>Calls of <see cref="Storage.IStorage.Map"/> so far, which never fail.</summary>
+    public long MapCount => Interlocked.Read(ref _mapCount);
+
+    /// <summary>A call of <see cref="Storage.IStorage.Map"/>.</summary>
+    public void CountMap() => Interlocked.Increment(ref _mapCount);
 
     /// <summary>Operations of a kind so far.</summary>
     public long Count(StorageOperation operation)

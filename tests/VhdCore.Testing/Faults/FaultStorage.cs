@@ -57,7 +57,11 @@ public sealed class FaultStorage(IStorage inner, FaultPlan plan) : IStorage
         RunAsync(StorageOperation.Punch, growth: 0, offset: 0, length: 0, (_, _) => inner.PunchHoleAsync(offset, length, cancellationToken));
 
     /// <inheritdoc/>
-    public StorageRun Map(long offset, long length) => inner.Map(offset, length);
+    public StorageRun Map(long offset, long length)
+    {
+        plan.CountMap();
+        return inner.Map(offset, length);
+    }
 
     /// <inheritdoc/>
     public ValueTask<BlockStatus> RenameAsync(string newName, CancellationToken cancellationToken = default) =>

@@ -36,6 +36,32 @@ public class Crc32CTests
         }
     }
 
+    // Around the runs that are computed side by side, and around multiples of them.
+    public static TheoryData<int, int> LongLengths => [.. from center in new[] { 384, 1152, 4080, 4096, 4464, 8160, 8544, 65536 } from more in Enumerable.Range(-9, 19) select (center, more)];
+
+    [Theory]
+    [MemberData(nameof(LongLengths))]
+    public void Long_runs_give_what_the_plain_way_gives_at_any_alignment(int center, int more)
+    {
+        var bytes = new byte[center + more + 16];
+        new Random(center + more).NextBytes(bytes);
+        var alignment = (more + 16) % 16;
+        var whole = bytes.AsSpan(alignment, center + more);
+        Assert.Equal(ByDefinition(whole), Crc32C.Of(whole));
+    }
+
+    [Fact]
+    public void The_way_without_an_instruction_gives_the_same()
+    {
+        var bytes = new byte[5000];
+        new Random(34).NextBytes(bytes);
+        foreach (var length in Enumerable.Range(0, 300).Concat([4095, 4096, 4097, 5000]))
+        {
+            var whole = bytes.AsSpan(0, length);
+            Assert.Equal(ByDefinition(whole), Crc32C.Finish(Crc32CTable.Append(Crc32C.Start, whole)));
+        }
+    }
+
     [Fact]
     public void A_checksum_field_counts_as_zeros()
     {
@@ -47,5 +73,21 @@ public class Crc32CTests
             cleared.AsSpan(field, 4).Clear();
             Assert.Equal(Crc32C.Of(cleared), Crc32C.ExcludingField(bytes, field));
         }
+    }
+
+    /// <summary>The remainder of the message by the polynomial, a bit at a time.</summary>
+    private static uint ByDefinition(ReadOnlySpan<byte> bytes)
+    {
+        var state = uint.MaxValue;
+        foreach (var value in bytes)
+        {
+            state ^= value;
+            for (var bit = 0; bit < 8; bit++)
+            {
+                state = (state >> 1) ^ ((state & 1) * 0x82F6_3B78);
+            }
+        }
+
+        return ~state;
     }
 }
