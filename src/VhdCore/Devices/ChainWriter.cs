@@ -71,7 +71,7 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
 
         while (length > 0)
         {
-            var (status, run) = await ReleaseRunAsync(diskOffset, length, cancellationToken).ConfigureAwait(false);
+            var (status, run) = await ReleaseRunAsync(diskOffset, length, isTrim: true, cancellationToken).ConfigureAwait(false);
             if (status is not (BlockStatus.Ok or BlockStatus.Unsupported))
             {
                 return status;
@@ -94,7 +94,7 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
 
         while (length > 0)
         {
-            var (status, run) = await ReleaseRunAsync(diskOffset, length, cancellationToken).ConfigureAwait(false);
+            var (status, run) = await ReleaseRunAsync(diskOffset, length, isTrim: false, cancellationToken).ConfigureAwait(false);
             if (status == BlockStatus.Unsupported)
             {
                 status = await WriteZerosAsync(diskOffset, run, cancellationToken).ConfigureAwait(false);
@@ -215,7 +215,15 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
             return new Written(ChainReader.StorageFailure(status), 0, IsDurable: false);
         }
 
-        leaf.Complete(diskOffset, length, extent);
+        while (!leaf.Complete(diskOffset, length, extent))
+        {
+            status = await leaf.LoadAsync(diskOffset, CancellationToken.None).ConfigureAwait(false);
+            if (status != BlockStatus.Ok)
+            {
+                return new Written(ChainReader.StorageFailure(status), 0, IsDurable: false);
+            }
+        }
+
         if (!isCommitted)
         {
             _commits.PayloadWritten();
@@ -247,18 +255,18 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
 
     /// <summary>Releases one run.</summary>
     /// <returns>Unsupported when zeros would have to be written for it.</returns>
-    private async ValueTask<(BlockStatus Status, long Length)> ReleaseRunAsync(long diskOffset, long length, CancellationToken cancellationToken)
+    private async ValueTask<(BlockStatus Status, long Length)> ReleaseRunAsync(long diskOffset, long length, bool isTrim, CancellationToken cancellationToken)
     {
         if (leaf.SectorLockUnit == 0)
         {
-            return await ReleaseRunLockedAsync(diskOffset, length, cancellationToken).ConfigureAwait(false);
+            return await ReleaseRunLockedAsync(diskOffset, length, isTrim, cancellationToken).ConfigureAwait(false);
         }
 
         var key = LockKey(diskOffset);
         await _sectorLock.EnterSharedAsync(key).ConfigureAwait(false);
         try
         {
-            return await ReleaseRunLockedAsync(diskOffset, length, cancellationToken).ConfigureAwait(false);
+            return await ReleaseRunLockedAsync(diskOffset, length, isTrim, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -266,11 +274,11 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
         }
     }
 
-    private async ValueTask<(BlockStatus Status, long Length)> ReleaseRunLockedAsync(long diskOffset, long length, CancellationToken cancellationToken)
+    private async ValueTask<(BlockStatus Status, long Length)> ReleaseRunLockedAsync(long diskOffset, long length, bool isTrim, CancellationToken cancellationToken)
     {
         while (true)
         {
-            var extent = leaf.Release(diskOffset, length);
+            var extent = leaf.Release(diskOffset, length, isTrim);
             BlockStatus status;
             switch (extent.Kind)
             {

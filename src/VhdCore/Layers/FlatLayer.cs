@@ -36,13 +36,11 @@ internal sealed class FlatLayer(IStorage storage, long length) : IWritableLayer
 
     public bool IsCommitted(long diskOffset, long length) => diskOffset + length <= storage.Length;
 
-    public void Complete(long diskOffset, long length, in WriteExtent written)
-    {
-    }
+    public bool Complete(long diskOffset, long length, in WriteExtent written) => true;
 
     public ValueTask<BlockStatus> ReserveAsync(int blockCount, CancellationToken cancellationToken) => ValueTask.FromResult(BlockStatus.Ok);
 
-    public ReleaseExtent Release(long diskOffset, long length)
+    public ReleaseExtent Release(long diskOffset, long length, bool isTrim)
     {
         var stored = storage.Length - diskOffset;
         return stored > 0

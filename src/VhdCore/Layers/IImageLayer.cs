@@ -49,14 +49,18 @@ internal interface IWritableLayer : IImageLayer
     bool IsCommitted(long diskOffset, long length);
 
     /// <summary>The bytes of <paramref name="written"/> have landed: marks their sectors present.</summary>
-    void Complete(long diskOffset, long length, in WriteExtent written);
+    /// <returns>False if a table page that this needs was dropped from memory meanwhile: await <see cref="IImageLayer.LoadAsync"/>, and call again.</returns>
+    bool Complete(long diskOffset, long length, in WriteExtent written);
 
     /// <summary>Makes space that <see cref="ResolveForWrite"/> can take for <paramref name="blockCount"/> more blocks, or as many as there is space for.</summary>
     /// <returns>Ok when at least one block can be allocated now.</returns>
     ValueTask<BlockStatus> ReserveAsync(int blockCount, CancellationToken cancellationToken);
 
     /// <summary>Releases the first run of a trim or zero if the tables can express it; see <see cref="ReleaseKind"/>.</summary>
-    ReleaseExtent Release(long diskOffset, long length);
+    /// <param name="diskOffset">Where it begins.</param>
+    /// <param name="length">Bytes of disk.</param>
+    /// <param name="isTrim">The content no longer matters; otherwise it is zeros from now on.</param>
+    ReleaseExtent Release(long diskOffset, long length, bool isTrim);
 
     /// <summary>
     /// One round: makes durable all payload acknowledged before the call and the tables that reach it, in the order that the format's write protocol

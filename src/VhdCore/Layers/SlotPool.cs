@@ -89,6 +89,17 @@ internal sealed class SlotPool(InFlightGate gate)
         return _unformatted.TryDequeue(out offset);
     }
 
+    /// <summary>Takes every place that no block has, when nothing is in flight and all is committed.</summary>
+    public List<long> TakeAll()
+    {
+        List<long> all = [.. _durable, .. _formatted.Select(slot => slot.Offset), .. _unformatted, .. _draining.Select(freed => freed.Offset)];
+        _durable.Clear();
+        _formatted.Clear();
+        _unformatted.Clear();
+        _draining.Clear();
+        return all;
+    }
+
     /// <summary>A flush of the storage starts.</summary>
     /// <returns>Its number, for <see cref="FlushEnded"/>.</returns>
     public long FlushStarts() => _stamp++;

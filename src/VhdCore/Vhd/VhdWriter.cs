@@ -119,11 +119,11 @@ internal sealed class VhdWriter : IWritableLayer
         }
     }
 
-    public void Complete(long diskOffset, long length, in WriteExtent written)
+    public bool Complete(long diskOffset, long length, in WriteExtent written)
     {
         if (written.Token is not Target target)
         {
-            return; // the sectors were present
+            return true; // the sectors were present
         }
 
         var block = _table.BlockOf(diskOffset);
@@ -131,7 +131,7 @@ internal sealed class VhdWriter : IWritableLayer
         {
             if (_table.EntryOf(block) != target.Entry)
             {
-                return; // released meanwhile, and this write with it
+                return true; // released meanwhile, and this write with it
             }
 
             var bitmap = _table.Current(block, target.Bitmap);
@@ -141,11 +141,13 @@ internal sealed class VhdWriter : IWritableLayer
                 bitmap.Set((int)(diskOffset & (BlockSize - 1)) / VhdLayout.SectorSize, (int)(length / VhdLayout.SectorSize));
             }
         }
+
+        return true;
     }
 
     public ValueTask<BlockStatus> ReserveAsync(int blockCount, CancellationToken cancellationToken) => _space.ReserveAsync(blockCount, cancellationToken);
 
-    public ReleaseExtent Release(long diskOffset, long length)
+    public ReleaseExtent Release(long diskOffset, long length, bool isTrim)
     {
         var block = _table.BlockOf(diskOffset);
         var inBlock = diskOffset & (BlockSize - 1);

@@ -32,7 +32,7 @@ internal sealed class VhdxBlockTable
     private readonly int _blockShift;
     private readonly int _sectorSize;
     private readonly ExtentKind _absent;
-    private readonly long _dataEnd;
+    private long _dataEnd;
 
     /// <summary>Reads nothing yet.</summary>
     /// <param name="view">The file as it is after replay.</param>
@@ -61,6 +61,12 @@ internal sealed class VhdxBlockTable
 
     /// <summary>Bytes of memory that pages take now.</summary>
     public long CacheSize => _pages.MemorySize;
+
+    /// <summary>The file holds every block as a whole from now on.</summary>
+    public void AreBlocksWhole() => Volatile.Write(ref _dataEnd, long.MaxValue);
+
+    /// <summary>Lets pages go that stand in the file as they are in memory.</summary>
+    public void Unpin(IEnumerable<VhdxTablePage> pages) => _pages.Unpin(pages);
 
     /// <summary>See <see cref="IImageLayer.Resolve"/>.</summary>
     public DiskExtent Resolve(long diskOffset, long length)
@@ -162,8 +168,9 @@ internal sealed class VhdxBlockTable
     private DiskExtent Data(VhdxBatEntry entry, long inBlock, long run)
     {
         var offset = (long)entry.FileOffset + inBlock;
-        return offset < _dataEnd
-            ? new DiskExtent(ExtentKind.Data, Math.Min(run, _dataEnd - offset), offset, IsAllocated: true)
+        var end = Volatile.Read(ref _dataEnd);
+        return offset < end
+            ? new DiskExtent(ExtentKind.Data, Math.Min(run, end - offset), offset, IsAllocated: true)
             : new DiskExtent(ExtentKind.Zero, run, 0, IsAllocated: true);
     }
 
@@ -242,21 +249,24 @@ internal sealed class VhdxBlockTable
     /// <param name="cancellationToken">Ends the wait.</param>
     private async ValueTask<BlockStatus> LoadPageAsync(long number, long fileOffset, int size, long firstEntry, CancellationToken cancellationToken)
     {
-        if (_pages.Find(number) is not null)
+        while (_pages.Find(number) is null)
         {
-            return BlockStatus.Ok;
+            var version = _pages.Version;
+            using var buffer = PooledBuffer.Rent(VhdxTablePage.Size);
+            var status = await _view.ReadAsync(fileOffset, buffer.Buffers, 0, size, cancellationToken).ConfigureAwait(false);
+            if (status != BlockStatus.Ok)
+            {
+                return status == BlockStatus.OutOfRange ? BlockStatus.IoError : status;
+            }
+
+            var page = VhdxTablePage.Parse(buffer.Span[..size], fileOffset, isBitmap: firstEntry < 0);
+            page.IsSound = firstEntry < 0 || IsSound(page, firstEntry);
+            if (_pages.TryAdd(number, page, version))
+            {
+                break;
+            }
         }
 
-        using var buffer = PooledBuffer.Rent(VhdxTablePage.Size);
-        var status = await _view.ReadAsync(fileOffset, buffer.Buffers, 0, size, cancellationToken).ConfigureAwait(false);
-        if (status != BlockStatus.Ok)
-        {
-            return status == BlockStatus.OutOfRange ? BlockStatus.IoError : status;
-        }
-
-        var page = VhdxTablePage.Parse(buffer.Span[..size], fileOffset);
-        page.IsSound = firstEntry < 0 || IsSound(page, firstEntry);
-        _pages.Add(number, page);
         return BlockStatus.Ok;
     }
 

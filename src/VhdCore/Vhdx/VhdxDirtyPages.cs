@@ -43,7 +43,12 @@ internal sealed class VhdxDirtyPages
     }
 
     /// <summary>The pages of the commit under way, with the bytes as they are now.</summary>
-    public List<VhdxPageImage> ImagesOfCommit() => [.. _committing!.Pages.OrderBy(page => page.FileOffset).Select(page => new VhdxPageImage(page.FileOffset, page.ToBytes()))];
+    /// <remarks>
+    /// In an order in which a commit may be cut into parts, each durable before the next: bits before what makes them count, and the BAT from its end, because a
+    /// bitmap's entry stands behind those of the blocks that need it.
+    /// </remarks>
+    public List<VhdxPageImage> ImagesOfCommit() =>
+        [.. _committing!.Pages.OrderBy(page => page.IsBitmap ? page.FileOffset - long.MaxValue : -page.FileOffset).Select(page => new VhdxPageImage(page.FileOffset, page.ToBytes()))];
 
     /// <summary>The commit's entry is durable, though its pages may not stand in the file yet.</summary>
     public void CommitIsDurable()
@@ -54,15 +59,13 @@ internal sealed class VhdxDirtyPages
     }
 
     /// <summary>The commit's pages stand in the file: what reads them from there reads the truth.</summary>
-    public void CommitEnded()
+    /// <returns>Those that have not changed again.</returns>
+    public List<VhdxTablePage> CommitEnded()
     {
-        foreach (var page in _applying)
-        {
-            page.IsPinned = _changes.Pages.Contains(page);
-        }
-
+        var pages = _applying.Where(page => !_changes.Pages.Contains(page)).ToList();
         _applying = [];
         Volatile.Write(ref _committing, null);
+        return pages;
     }
 
     private sealed class Changes

@@ -72,8 +72,9 @@ internal sealed class VhdxEntryValidator
         }
     }
 
-    // A last block that the disk does not fill may be shorter than the others: programs other than Windows leave files so.
-    private long UsedSize(long block) => Alignment.Up(Math.Min(_blockSize, _virtualSize - (block * _blockSize)), VhdxLayout.StructureAlignment);
+    /// <summary>Bytes that a payload block must have in the file.</summary>
+    /// <remarks>A last block that the disk does not fill may be shorter than the others: programs other than Windows leave files so.</remarks>
+    public long UsedSize(long block) => Alignment.Up(Math.Min(_blockSize, _virtualSize - (block * _blockSize)), VhdxLayout.StructureAlignment);
 
     private bool IsFree(ulong offset, long size, long fileLength, bool mayBeCutShort)
     {

@@ -14,6 +14,8 @@ namespace VhdCore.Vhdx;
 /// </remarks>
 internal sealed class VhdxLogWriter
 {
+    private const int MostPages = 2048; // 8 MiB
+
     private readonly IStorage _storage;
     private readonly long _logOffset;
     private readonly long _logLength;
@@ -44,8 +46,8 @@ internal sealed class VhdxLogWriter
     /// <summary>Bytes that the file is known to have after a power cut.</summary>
     public long DurableLength { get; private set; }
 
-    /// <summary>Pages that one entry may have: with more than a third of the ring, the tail could not be moved in time.</summary>
-    public static int MaxPages(long logLength) => (int)(logLength / VhdxLayout.LogSectorSize / 3) - 4;
+    /// <summary>Pages that one entry may have: with more than a third of the ring, the tail could not be moved in time; and all of them are in memory at once.</summary>
+    public static int MaxPages(long logLength) => (int)Math.Min(MostPages, (logLength / VhdxLayout.LogSectorSize / 3) - 4);
 
     /// <summary>An entry with so many pages can be written now.</summary>
     public bool HasRoomFor(int pageCount) => VhdxLogEntryWriter.SectorCount(pageCount) <= _ring.FreeSectorCount;
@@ -53,7 +55,8 @@ internal sealed class VhdxLogWriter
     /// <summary>Writes an entry. It counts once a flush has ended that starts after this.</summary>
     /// <param name="pages">At most <see cref="MaxPages"/>; none moves the tail.</param>
     /// <param name="lastFileOffset">Bytes that the file needs for all that the pages point at.</param>
-    public async ValueTask<BlockStatus> WriteEntryAsync(IReadOnlyList<VhdxPageImage> pages, long lastFileOffset)
+    /// <param name="flushedLimit">Bytes that the file will be cut down to next.</param>
+    public async ValueTask<BlockStatus> WriteEntryAsync(IReadOnlyList<VhdxPageImage> pages, long lastFileOffset, long flushedLimit = long.MaxValue)
     {
         var entry = _ring.Append(VhdxLogEntryWriter.SectorCount(pages.Count), isEmpty: pages.Count == 0);
         var size = entry.SectorCount * VhdxLayout.LogSectorSize;
@@ -64,7 +67,7 @@ internal sealed class VhdxLogWriter
             LogGuid,
             entry.SequenceNumber,
             (uint)(entry.Tail * VhdxLayout.LogSectorSize),
-            Alignment.Down(Sabotage.Is(SabotagePoint.FlushedLength) ? _storage.Length : DurableLength, VhdxLayout.StructureAlignment),
+            Alignment.Down(Math.Min(flushedLimit, Sabotage.Is(SabotagePoint.FlushedLength) ? _storage.Length : DurableLength), VhdxLayout.StructureAlignment),
             Sabotage.Is(SabotagePoint.LengthInLog) ? 0 : Alignment.Up(lastFileOffset, VhdxLayout.StructureAlignment));
         VhdxLogEntryWriter.Write(bytes, values, pages);
 
@@ -88,11 +91,21 @@ internal sealed class VhdxLogWriter
     /// <summary>Writes the pages of the last entry in their places. Only after a flush has made the entry durable.</summary>
     public async ValueTask<BlockStatus> ApplyAsync(IReadOnlyList<VhdxPageImage> pages)
     {
-        using var buffer = PooledBuffer.Rent(VhdxLayout.LogSectorSize);
-        foreach (var page in pages)
+        var sorted = pages.OrderBy(page => page.FileOffset).ToArray();
+        for (var (first, next) = (0, 0); first < sorted.Length; first = next)
         {
-            page.Bytes.CopyTo(buffer.Span);
-            var status = await _storage.WriteAsync(page.FileOffset, buffer.Take(VhdxLayout.LogSectorSize), 0, VhdxLayout.LogSectorSize).ConfigureAwait(false);
+            for (next = first + 1; next < sorted.Length && sorted[next].FileOffset - sorted[next - 1].FileOffset == VhdxLayout.LogSectorSize; next++)
+            {
+            }
+
+            var size = (next - first) * VhdxLayout.LogSectorSize;
+            using var buffer = PooledBuffer.Rent(size);
+            for (var i = first; i < next; i++)
+            {
+                sorted[i].Bytes.CopyTo(buffer.Span[((i - first) * VhdxLayout.LogSectorSize)..]);
+            }
+
+            var status = await _storage.WriteAsync(sorted[first].FileOffset, buffer.Take(size), 0, size).ConfigureAwait(false);
             if (status != BlockStatus.Ok)
             {
                 return status;

@@ -11,6 +11,7 @@ internal sealed class VhdxPageCache(long pageCount, long limit)
     private readonly VhdxTablePage?[]?[] _groups = new VhdxTablePage?[((pageCount - 1) / GroupSize) + 1][];
     private readonly Lock _lock = new();
     private long _memorySize;
+    private long _version; // changes whenever a page that differed from the file may be dropped
     private int _hand; // group to look at next
 
     /// <summary>Bytes of memory taken now, roughly.</summary>
@@ -29,18 +30,44 @@ internal sealed class VhdxPageCache(long pageCount, long limit)
         return page;
     }
 
+    /// <summary>To be read before a page is read from the file, for <see cref="TryAdd"/>.</summary>
+    public long Version => Volatile.Read(ref _version);
+
     /// <summary>Keeps a page that has been read, unless somebody else kept it first, and drops others where the bound asks for it.</summary>
-    public void Add(long number, VhdxTablePage page)
+    /// <param name="number">The page's.</param>
+    /// <param name="page">As it was read.</param>
+    /// <param name="version"><see cref="Version"/> as it was before.</param>
+    /// <returns>False if the page may have been changed, written and dropped since: what was read may be old.</returns>
+    public bool TryAdd(long number, VhdxTablePage page, long version)
     {
         lock (_lock)
         {
+            if (version != _version)
+            {
+                return false;
+            }
+
             Put(number, page);
+            return true;
         }
     }
 
-    /// <summary>Keeps a page in memory until <see cref="VhdxTablePage.IsPinned"/> is cleared.</summary>
+    /// <summary>Lets pages go that stand in the file as they are in memory.</summary>
+    public void Unpin(IEnumerable<VhdxTablePage> pages)
+    {
+        lock (_lock)
+        {
+            _version++;
+            foreach (var page in pages)
+            {
+                page.IsPinned = false;
+            }
+        }
+    }
+
+    /// <summary>Keeps a page in memory until <see cref="Unpin"/>.</summary>
     /// <param name="number">The page's.</param>
-    /// <param name="known">The page as it was found, unchanged since: put back if it was dropped.</param>
+    /// <param name="known">The page as it was found, under the lock that every change is made under: put back if it was dropped since.</param>
     /// <returns>The page that is in memory.</returns>
     public VhdxTablePage Pin(long number, VhdxTablePage known)
     {
@@ -101,7 +128,7 @@ internal sealed class VhdxPageCache(long pageCount, long limit)
                 continue;
             }
 
-            if (_memorySize > limit && !page.WasUsed && !ReferenceEquals(page, keep))
+            if (_memorySize > limit && !page.WasUsed && !page.IsPinned && !ReferenceEquals(page, keep))
             {
                 Volatile.Write(ref group[i], null);
                 _memorySize -= VhdxTablePage.MemorySize;

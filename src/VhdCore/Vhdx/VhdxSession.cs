@@ -15,33 +15,36 @@ namespace VhdCore.Vhdx;
 internal sealed class VhdxSession(IStorage storage, VhdxHeader header, SlotPool pool, Lock tableLock, VhdxIdentifiers identifiers)
 {
     private readonly VhdxHeaderUpdater _headers = new(storage, header);
+    private readonly int _maxPages = VhdxLogWriter.MaxPages(header.LogLength);
     private VhdxLogWriter? _log; // null before the first change
+    private BlockStatus _fault = BlockStatus.Ok; // why it did not start
     private bool _isLogNamed; // the header has our LogGuid
 
     /// <summary>Changes may be made.</summary>
     public bool IsStarted => Volatile.Read(ref _log) is not null;
 
-    /// <summary>Pages that one round can commit.</summary>
-    public int MaxPages => VhdxLogWriter.MaxPages(header.LogLength);
+    /// <summary>Pages that one entry can have.</summary>
+    public int MaxPages => _maxPages;
 
-    /// <summary>Announces the first change and makes the announcement durable. One call at a time, before anything else changes.</summary>
-    public async ValueTask<BlockStatus> StartAsync()
+    /// <summary>
+    /// Announces the first change and makes the announcement durable, then gives the file the length that everything in it needs. One call at a time, before
+    /// anything else changes. What failed once is not tried again: nobody knows which header is durable.
+    /// </summary>
+    /// <param name="length">Bytes that the file shall have; what lies behind is of no use.</param>
+    public async ValueTask<BlockStatus> StartAsync(long length)
     {
-        var log = new VhdxLogWriter(storage, header, storage.Length, identifiers);
-        var status = await _headers.WriteAsync(_headers.Current with
+        if (_fault != BlockStatus.Ok)
         {
-            FileWriteGuid = identifiers.NextGuid(),
-            DataWriteGuid = identifiers.NextGuid(),
-            LogGuid = Guid.Empty,
-        }).ConfigureAwait(false);
-        if (status == BlockStatus.Ok)
-        {
-            status = await log.WriteEntryAsync([], storage.Length).ConfigureAwait(false);
+            return _fault;
         }
 
-        if (status == BlockStatus.Ok && !Sabotage.Is(SabotagePoint.SessionBarrier))
+        var log = new VhdxLogWriter(storage, header, storage.Length, identifiers);
+        var status = await AnnounceAsync(log, length).ConfigureAwait(false);
+        if (status == BlockStatus.Ok && storage.Length != length)
         {
-            status = await FlushAsync(log).ConfigureAwait(false);
+            // An entry that a replay may begin with says already how much of the file is enough.
+            status = await storage.SetLengthAsync(length).ConfigureAwait(false);
+            status = status == BlockStatus.Ok ? await FlushAsync(log).ConfigureAwait(false) : status;
         }
 
         if (status == BlockStatus.Ok)
@@ -49,6 +52,7 @@ internal sealed class VhdxSession(IStorage storage, VhdxHeader header, SlotPool 
             Volatile.Write(ref _log, log);
         }
 
+        _fault = status;
         return status;
     }
 
@@ -107,6 +111,22 @@ internal sealed class VhdxSession(IStorage storage, VhdxHeader header, SlotPool 
         }
 
         return status == BlockStatus.Ok ? await WriteCleanHeaderAsync().ConfigureAwait(false) : status;
+    }
+
+    private async ValueTask<BlockStatus> AnnounceAsync(VhdxLogWriter log, long length)
+    {
+        var status = await _headers.WriteAsync(_headers.Current with
+        {
+            FileWriteGuid = identifiers.NextGuid(),
+            DataWriteGuid = identifiers.NextGuid(),
+            LogGuid = Guid.Empty,
+        }).ConfigureAwait(false);
+        if (status == BlockStatus.Ok)
+        {
+            status = await log.WriteEntryAsync([], length, flushedLimit: length).ConfigureAwait(false);
+        }
+
+        return status == BlockStatus.Ok && !Sabotage.Is(SabotagePoint.SessionBarrier) ? await FlushAsync(log).ConfigureAwait(false) : status;
     }
 
     private async ValueTask<BlockStatus> WriteCleanHeaderAsync()

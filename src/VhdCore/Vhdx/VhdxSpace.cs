@@ -1,4 +1,5 @@
 using VhdCore.Errors;
+using VhdCore.Formats;
 using VhdCore.Layers;
 using VhdCore.Primitives;
 using VhdCore.Storage;
@@ -6,7 +7,8 @@ using VhdCore.Storage;
 namespace VhdCore.Vhdx;
 
 /// <summary>
-/// Makes space for blocks, on the MiB grid: zeroes places that were given up, and grows the file. Bitmap blocks are never given up, because the log may still aim at them.
+/// Makes space for blocks, on the MiB grid: zeroes places that were given up and holes between blocks, and grows the file. Bitmap blocks are never given up,
+/// because the log may still aim at them.
 /// </summary>
 /// <remarks>
 /// What lies behind the file's end reads as zeros once the file has grown over it, and an entry's LastFileOffset makes a replay grow it: a new place
@@ -17,49 +19,64 @@ internal sealed class VhdxSpace : IDisposable
     private const long FirstLeap = 8L << 20; // bytes
     private const long LargestLeap = 256L << 20; // bytes
     private const int SmallestShare = 8; // a leap is no more than this part of the disk
-    private const int MaxReformatted = 8; // slots
+    private const int MaxZeroed = 8; // places made ready at once when one is needed
+    private const long MaxZeroedBytes = 32L << 20; // of them, beyond the first
+    private const int MaxPunched = 4096; // places given back to the medium after a commit
 
     private readonly IStorage _storage;
     private readonly SlotPool _pool;
     private readonly Lock _tableLock;
+    private readonly VhdxUsedSpace _used; // guarded by _mutex
     private readonly long _blockSize;
     private readonly bool _isDifferencing;
+    private readonly bool _isFixed;
     private readonly SemaphoreSlim _mutex = new(1, 1);
-    private readonly Queue<long> _bitmapBlocks = new(); // known zero. Guarded by the table's lock
+    private readonly Queue<Slot> _bitmapBlocks = new(); // known zero. Guarded by the table's lock
     private readonly long _largestLeap;
     private long _leap;
-    private long _reserved; // bytes; the file's places up to here are given out or in the pool. Guarded by _mutex
+    private long _end; // bytes; where the next place behind all others begins. Guarded by _mutex
+    private long _hole; // bytes; there are no holes before this. Guarded by _mutex
+    private bool _canPunch = true;
     private long _endOfData; // bytes; everything in use lies before this. Guarded by the table's lock
 
     /// <param name="storage">The file.</param>
     /// <param name="pool">Where slots go.</param>
     /// <param name="tableLock">The table's.</param>
     /// <param name="metadata">Of the image.</param>
-    public VhdxSpace(IStorage storage, SlotPool pool, Lock tableLock, VhdxMetadata metadata)
+    /// <param name="used">What is in use now.</param>
+    public VhdxSpace(IStorage storage, SlotPool pool, Lock tableLock, VhdxMetadata metadata, VhdxUsedSpace used)
     {
         _storage = storage;
         _pool = pool;
         _tableLock = tableLock;
+        _used = used;
         _blockSize = metadata.BlockSize;
         _isDifferencing = metadata.HasParent;
+        _isFixed = metadata.Kind == ImageKind.Fixed;
         _largestLeap = Math.Clamp(metadata.VirtualSize / SmallestShare, _blockSize, LargestLeap);
         _leap = Math.Clamp(FirstLeap, _blockSize, _largestLeap);
-        _reserved = Alignment.Up(storage.Length, VhdxLayout.StructureAlignment);
-        _endOfData = _reserved;
+        _endOfData = used.Map.End;
+        LengthAtStart = storage.Traits.IsBlockDevice ? storage.Length
+            : _isFixed ? Alignment.Up(Math.Max(storage.Length, _endOfData), VhdxLayout.StructureAlignment) // it keeps the space for all its blocks
+            : _endOfData;
+        _end = Alignment.Down(LengthAtStart, VhdxLayout.StructureAlignment);
     }
 
     /// <summary>Bytes that the file needs for everything in use. Under the table's lock.</summary>
     public long EndOfData => _endOfData;
 
+    /// <summary>Bytes that the file should have when a session begins: what it has behind that is of no use, what it lacks belongs to the last block.</summary>
+    public long LengthAtStart { get; }
+
     /// <summary>A sector bitmap block, known to read as zeros. Under the table's lock.</summary>
-    public bool TryTakeBitmapBlock(out long offset)
+    public bool TryTakeBitmapBlock(out Slot block)
     {
-        if (!_bitmapBlocks.TryDequeue(out offset))
+        if (!_bitmapBlocks.TryDequeue(out block))
         {
             return false;
         }
 
-        _endOfData = Math.Max(_endOfData, offset + VhdxLayout.SectorBitmapBlockSize);
+        _endOfData = Math.Max(_endOfData, block.Offset + VhdxLayout.SectorBitmapBlockSize);
         return true;
     }
 
@@ -75,6 +92,15 @@ internal sealed class VhdxSpace : IDisposable
         return true;
     }
 
+    /// <summary>A block has lost its place; the entry was unpublished just now. Under the table's lock.</summary>
+    public void Free(long offset)
+    {
+        if (offset != _used.ShortPlace) // no other block fits there; it is free when the file is opened again
+        {
+            _pool.AddFreed(offset);
+        }
+    }
+
     /// <summary>Makes at least one payload block, and a sector bitmap block where one may be needed, available.</summary>
     public async ValueTask<BlockStatus> ReserveAsync(int slotCount, CancellationToken cancellationToken)
     {
@@ -83,14 +109,15 @@ internal sealed class VhdxSpace : IDisposable
         {
             if (_isDifferencing && !HasBitmapBlock())
             {
-                var status = await GrowAsync(VhdxLayout.SectorBitmapBlockSize, 1, offset => _bitmapBlocks.Enqueue(offset)).ConfigureAwait(false);
+                var status = await ReserveBitmapBlockAsync().ConfigureAwait(false);
                 if (status != BlockStatus.Ok)
                 {
                     return status;
                 }
             }
 
-            var reusable = new List<long>();
+            var wanted = (int)Math.Clamp(MaxZeroedBytes / _blockSize, 1, MaxZeroed);
+            var places = new List<long>();
             lock (_tableLock)
             {
                 if (_pool.AvailableCount > 0)
@@ -98,20 +125,79 @@ internal sealed class VhdxSpace : IDisposable
                     return BlockStatus.Ok;
                 }
 
-                while (reusable.Count < MaxReformatted && _pool.TryTakeUnformatted(out var offset))
+                while (places.Count < wanted && _pool.TryTakeUnformatted(out var offset))
                 {
-                    reusable.Add(offset);
+                    places.Add(offset);
                 }
             }
 
-            return reusable.Count > 0
-                ? await ZeroAllAsync(reusable).ConfigureAwait(false)
-                : await LeapAsync(slotCount).ConfigureAwait(false);
+            while (places.Count < wanted && _used.Map.TryTake(ref _hole, _blockSize, _end, out var hole))
+            {
+                places.Add(hole);
+            }
+
+            return places.Count > 0 ? await ZeroAllAsync(places).ConfigureAwait(false) : await LeapAsync(slotCount).ConfigureAwait(false);
         }
         finally
         {
             _mutex.Release();
         }
+    }
+
+    /// <summary>After a commit: gives the medium the space of freed places back, which makes them known zeros after the next flush. Failures cost nothing but that.</summary>
+    public async ValueTask PunchFreedAsync()
+    {
+        await _mutex.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            var places = new List<long>();
+            lock (_tableLock)
+            {
+                while (_canPunch && places.Count < MaxPunched && _pool.TryTakeUnformatted(out var offset))
+                {
+                    places.Add(offset);
+                }
+            }
+
+            places.Sort();
+            for (var (first, next) = (0, 0); first < places.Count; first = next)
+            {
+                for (next = first + 1; next < places.Count && places[next] - places[next - 1] == _blockSize; next++)
+                {
+                }
+
+                var status = Sabotage.Is(SabotagePoint.ZeroReusedSpace) || !_canPunch ? BlockStatus.Unsupported
+                    : await _storage.PunchHoleAsync(places[first], (next - first) * _blockSize).ConfigureAwait(false);
+                _canPunch &= status == BlockStatus.Ok;
+                lock (_tableLock)
+                {
+                    places.GetRange(first, next - first).ForEach(_canPunch ? _pool.AddFormatted : _pool.AddUnformatted);
+                }
+            }
+        }
+        finally
+        {
+            _mutex.Release();
+        }
+    }
+
+    /// <summary>Bytes that the file needs in the end, when nothing is in flight and all is committed.</summary>
+    public long LengthAtEnd()
+    {
+        lock (_tableLock)
+        {
+            foreach (var offset in _pool.TakeAll())
+            {
+                _used.Map.Clear(offset, _blockSize);
+            }
+
+            while (_bitmapBlocks.TryDequeue(out var block))
+            {
+                _used.Map.Clear(block.Offset, VhdxLayout.SectorBitmapBlockSize);
+            }
+        }
+
+        return _isFixed || _storage.Traits.IsBlockDevice ? _storage.Length : _used.Map.End;
     }
 
     public void Dispose() => _mutex.Dispose();
@@ -124,32 +210,75 @@ internal sealed class VhdxSpace : IDisposable
         }
     }
 
+    private async ValueTask<BlockStatus> ReserveBitmapBlockAsync()
+    {
+        const long Size = VhdxLayout.SectorBitmapBlockSize;
+        var status = await GrowAsync(Size, 1, slot => _bitmapBlocks.Enqueue(slot)).ConfigureAwait(false);
+        long start = 0;
+        if (status == BlockStatus.NoSpace && _used.Map.TryTake(ref start, Size, _end, out var hole))
+        {
+            status = await StorageZeros.WriteAsync(_storage, hole, Size).ConfigureAwait(false);
+            if (status == BlockStatus.Ok)
+            {
+                lock (_tableLock)
+                {
+                    _bitmapBlocks.Enqueue(new Slot(hole, IsDurable: false));
+                }
+            }
+            else
+            {
+                _used.Map.Clear(hole, Size);
+            }
+        }
+
+        return status;
+    }
+
     private async ValueTask<BlockStatus> LeapAsync(int slotCount)
     {
         var count = (int)Math.Max(slotCount, _leap / _blockSize);
         _leap = Math.Min(_leap * 2, _largestLeap);
-        var status = await GrowAsync(_blockSize, count, _pool.AddDurable).ConfigureAwait(false);
-        return status == BlockStatus.NoSpace && count > 1 ? await GrowAsync(_blockSize, 1, _pool.AddDurable).ConfigureAwait(false) : status;
+        var status = await GrowAsync(_blockSize, count, Add).ConfigureAwait(false);
+        return status == BlockStatus.NoSpace && count > 1 ? await GrowAsync(_blockSize, 1, Add).ConfigureAwait(false) : status;
+
+        void Add(Slot slot)
+        {
+            if (slot.IsDurable)
+            {
+                _pool.AddDurable(slot.Offset);
+            }
+            else
+            {
+                _pool.AddFormatted(slot.Offset);
+            }
+        }
     }
 
     /// <summary>Grows the file over <paramref name="count"/> places.</summary>
-    private async ValueTask<BlockStatus> GrowAsync(long size, int count, Action<long> add)
+    private async ValueTask<BlockStatus> GrowAsync(long size, int count, Action<Slot> add)
     {
-        if (_storage.Traits.IsBlockDevice || _reserved > VhdxLayout.MaxFileLength - (size * count))
+        if (_storage.Traits.IsBlockDevice || _end > VhdxLayout.MaxFileLength - (size * count))
         {
             return BlockStatus.NoSpace;
         }
 
-        var start = _reserved;
+        var start = _end;
+        var isKnownZero = _storage.Traits.ExtensionReadsZeros;
         var status = await _storage.SetLengthAsync(start + (size * count)).ConfigureAwait(false);
+        if (status == BlockStatus.Ok && !isKnownZero)
+        {
+            status = await StorageZeros.WriteAsync(_storage, start, size * count).ConfigureAwait(false);
+        }
+
         if (status == BlockStatus.Ok)
         {
-            _reserved = start + (size * count);
+            _end = start + (size * count);
+            _used.Map.Mark(start, size * count);
             lock (_tableLock)
             {
                 for (var i = 0; i < count; i++)
                 {
-                    add(start + (i * size));
+                    add(new Slot(start + (i * size), isKnownZero));
                 }
             }
         }

@@ -44,14 +44,17 @@ internal sealed class VhdxTablePage
     /// <summary>Every entry was found possible. Where this is false each has to be looked at when it is used.</summary>
     public bool IsSound { get; set; }
 
+    /// <summary>Of a sector bitmap, not of the BAT.</summary>
+    public bool IsBitmap { get; init; }
+
     /// <summary>Used since eviction last came by.</summary>
     public bool WasUsed { get; set; }
 
-    /// <summary>A page of zeros.</summary>
-    public static VhdxTablePage CreateEmpty(long fileOffset) => new(new ulong[EntryCount], fileOffset);
+    /// <summary>A page of a sector bitmap without a bit.</summary>
+    public static VhdxTablePage CreateEmptyBitmap(long fileOffset) => new(new ulong[EntryCount], fileOffset) { IsBitmap = true };
 
     /// <summary>Reads a page as it stands in the file; what is missing of it is zero.</summary>
-    public static VhdxTablePage Parse(ReadOnlySpan<byte> bytes, long fileOffset)
+    public static VhdxTablePage Parse(ReadOnlySpan<byte> bytes, long fileOffset, bool isBitmap)
     {
         var words = new ulong[EntryCount];
         for (var i = 0; i < bytes.Length / sizeof(ulong); i++)
@@ -59,7 +62,7 @@ internal sealed class VhdxTablePage
             words[i] = BinaryPrimitives.ReadUInt64LittleEndian(bytes[(i * sizeof(ulong))..]);
         }
 
-        return new VhdxTablePage(words, fileOffset);
+        return new VhdxTablePage(words, fileOffset) { IsBitmap = isBitmap };
     }
 
     /// <summary>An entry of the BAT.</summary>

@@ -1,4 +1,5 @@
 using VhdCore.Errors;
+using VhdCore.Formats;
 using VhdCore.Layers;
 using VhdCore.Storage;
 
@@ -12,6 +13,7 @@ namespace VhdCore.Vhdx;
 internal sealed class VhdxWriter : IWritableLayer
 {
     private const int MaxPagesPerChange = 20; // a block's slice of the bitmap, its entry and the bitmap's
+    private const int MinChanges = 32; // that fit into memory at once, so that requests under way together do not drop each other's pages
 
     private readonly VhdxMetadata _metadata;
     private readonly VhdxWriterTable _table;
@@ -20,17 +22,33 @@ internal sealed class VhdxWriter : IWritableLayer
     private readonly VhdxSession _session;
     private readonly VhdxDirtyPages _dirty;
     private readonly SemaphoreSlim _startMutex = new(1, 1);
+    private readonly int _maxPages; // changed ones, before a commit
 
-    internal VhdxWriter(IStorage storage, VhdxMetadata metadata, VhdxHeader header, long tableCacheBytes, SlotPool pool, VhdxIdentifiers identifiers)
+    /// <param name="storage">Has no log to replay. Owned from here on.</param>
+    /// <param name="metadata">Judged.</param>
+    /// <param name="header">The current one.</param>
+    /// <param name="tableCacheBytes">Bytes of table pages to keep, if it is enough for a few requests at once.</param>
+    /// <param name="used">What of the file is in use.</param>
+    /// <param name="pool">Of places for blocks; empty.</param>
+    /// <param name="identifiers">Where new ones come from.</param>
+    internal VhdxWriter(
+        IStorage storage, VhdxMetadata metadata, VhdxHeader header, long tableCacheBytes, VhdxUsedSpace used, SlotPool pool, VhdxIdentifiers identifiers)
     {
         Storage = storage;
         _metadata = metadata;
         _dirty = new VhdxDirtyPages();
-        _table = new VhdxWriterTable(new VhdxBlockTable(storage, metadata, long.MaxValue, tableCacheBytes), metadata, _dirty);
+        var pagesPerChange = (metadata.BlockSize / metadata.LogicalSectorSize / VhdxTablePage.BitCount) + 3;
+        tableCacheBytes = Math.Max(tableCacheBytes, 2 * (MaxPagesPerChange + (MinChanges * pagesPerChange)) * VhdxTablePage.MemorySize);
+        var dataEnd = used.Map.End > storage.Length ? storage.Length : long.MaxValue; // what the last block lacks reads as zeros
+        _table = new VhdxWriterTable(new VhdxBlockTable(storage, metadata, dataEnd, tableCacheBytes), metadata, _dirty);
         _pool = pool;
-        _space = new VhdxSpace(storage, _pool, _table.Lock, metadata);
+        _space = new VhdxSpace(storage, _pool, _table.Lock, metadata, used);
         _session = new VhdxSession(storage, header, _pool, _table.Lock, identifiers);
+        _maxPages = (int)Math.Min(_session.MaxPages, tableCacheBytes / VhdxTablePage.MemorySize / 2);
     }
+
+    /// <summary>Bytes of memory that table pages take now.</summary>
+    public long CacheSize => _table.Blocks.CacheSize;
 
     public IStorage Storage { get; }
 
@@ -102,21 +120,33 @@ internal sealed class VhdxWriter : IWritableLayer
         }
     }
 
-    public void Complete(long diskOffset, long length, in WriteExtent written)
+    public bool Complete(long diskOffset, long length, in WriteExtent written)
     {
         if (written.Token is not Target target)
         {
-            return; // the sectors were present
+            return true; // the sectors were present
         }
 
+        var block = diskOffset / BlockSize;
         lock (_table.Lock)
         {
-            // Unless the block was released meanwhile, and this write with it. An entry that was dropped from memory has not changed.
-            if (_table.EntryOf(diskOffset / BlockSize) is not { } entry
-                || (entry.PayloadState == PayloadBlockState.PartiallyPresent && entry.FileOffset == target.FileOffset))
+            if (_table.EntryOf(block) is not { } entry)
             {
-                _table.SetBits(target.Page, diskOffset, length);
+                return false;
             }
+
+            if (entry.PayloadState != PayloadBlockState.PartiallyPresent || entry.FileOffset != target.FileOffset)
+            {
+                return true; // released meanwhile, and this write with it; or all its sectors are present
+            }
+
+            if (!_table.TrySetBits(diskOffset, length))
+            {
+                return false;
+            }
+
+            _table.PromoteIfWhole(block);
+            return true;
         }
     }
 
@@ -127,11 +157,13 @@ internal sealed class VhdxWriter : IWritableLayer
             await _startMutex.WaitAsync(cancellationToken).ConfigureAwait(false);
             try
             {
-                var status = _session.IsStarted ? BlockStatus.Ok : await _session.StartAsync().ConfigureAwait(false);
+                var status = _session.IsStarted ? BlockStatus.Ok : await _session.StartAsync(_space.LengthAtStart).ConfigureAwait(false);
                 if (status != BlockStatus.Ok)
                 {
                     return status;
                 }
+
+                _table.Blocks.AreBlocksWhole();
             }
             finally
             {
@@ -142,40 +174,45 @@ internal sealed class VhdxWriter : IWritableLayer
         return blockCount > 0 ? await _space.ReserveAsync(blockCount, cancellationToken).ConfigureAwait(false) : BlockStatus.Ok;
     }
 
-    public ReleaseExtent Release(long diskOffset, long length)
+    public ReleaseExtent Release(long diskOffset, long length, bool isTrim)
     {
         var block = diskOffset / BlockSize;
         var inBlock = diskOffset % BlockSize;
         var run = Math.Min(length, BlockSize - inBlock);
-        if (!_session.IsStarted)
-        {
-            return new ReleaseExtent(ReleaseKind.NeedsReserve, run, 0);
-        }
-
         if (_table.EntryOf(block) is not { } entry)
         {
             return new ReleaseExtent(ReleaseKind.NotLoaded, run, 0);
         }
 
-        if (_metadata.Kind == Formats.ImageKind.Fixed && entry.PayloadState == PayloadBlockState.FullyPresent)
+        var isWhole = inBlock == 0 && run >= Math.Min(BlockSize, Length - diskOffset);
+        switch (entry.PayloadState)
         {
-            return new ReleaseExtent(ReleaseKind.Punch, run, (long)entry.FileOffset + inBlock);
+            case PayloadBlockState.FullyPresent when _metadata.Kind == ImageKind.Fixed:
+                return _session.IsStarted
+                    ? new ReleaseExtent(ReleaseKind.Punch, run, (long)entry.FileOffset + inBlock)
+                    : new ReleaseExtent(ReleaseKind.NeedsReserve, run, 0);
+
+            case PayloadBlockState.FullyPresent or PayloadBlockState.PartiallyPresent when !isWhole:
+            case PayloadBlockState.NotPresent when HasParent && !isWhole:
+                return new ReleaseExtent(ReleaseKind.Keep, run, 0);
+
+            case PayloadBlockState.Undefined or PayloadBlockState.Unmapped or PayloadBlockState.UnmappedInDrafts when !isTrim:
+                break; // other programs may show there what was there before
+
+            case PayloadBlockState.NotPresent when !HasParent:
+            case PayloadBlockState.Zero or PayloadBlockState.Undefined or PayloadBlockState.Unmapped or PayloadBlockState.UnmappedInDrafts:
+                var absent = isTrim || entry.PayloadState == PayloadBlockState.NotPresent ? _table.Blocks.Resolve(diskOffset, length) : default;
+                return new ReleaseExtent(ReleaseKind.Released, absent.Kind == ExtentKind.Zero ? Math.Max(run, absent.Length) : run, 0);
         }
 
-        var readsAsZeros = !entry.IsInFile && (!HasParent || entry.PayloadState != PayloadBlockState.NotPresent);
-        if (readsAsZeros)
+        if (!_session.IsStarted)
         {
-            return new ReleaseExtent(ReleaseKind.Released, run, 0);
-        }
-
-        if (inBlock != 0 || run < Math.Min(BlockSize, Length - diskOffset))
-        {
-            return new ReleaseExtent(ReleaseKind.Keep, run, 0);
+            return new ReleaseExtent(ReleaseKind.NeedsReserve, run, 0);
         }
 
         lock (_table.Lock)
         {
-            if (_dirty.Count + MaxPagesPerChange > _session.MaxPages)
+            if (_dirty.Count + MaxPagesPerChange > _maxPages)
             {
                 return new ReleaseExtent(ReleaseKind.NeedsCommit, run, 0);
             }
@@ -185,12 +222,13 @@ internal sealed class VhdxWriter : IWritableLayer
                 return new ReleaseExtent(ReleaseKind.NotLoaded, run, 0);
             }
 
+            // Without a place in either state: Hyper-V fails to read a file where zeros have one. And never back to what a parent would show through.
             entry = _table.EntryIn(page, block);
-            _table.SetEntry(block, page, PayloadBlockState.Zero, 0); // Hyper-V fails to read a file where this state has an offset
+            _table.SetEntry(block, page, isTrim ? PayloadBlockState.Unmapped : PayloadBlockState.Zero, 0);
             if (entry.IsInFile)
             {
                 Interlocked.MemoryBarrier(); // the entry is gone before its place is tagged with an epoch
-                _pool.AddFreed((long)entry.FileOffset);
+                _space.Free((long)entry.FileOffset);
             }
 
             return new ReleaseExtent(ReleaseKind.Released, run, 0);
@@ -221,6 +259,15 @@ internal sealed class VhdxWriter : IWritableLayer
             }
         }
 
+        // Writes that were under way together may have changed more than one entry takes: then it is several, each durable before the next.
+        while (status == BlockStatus.Ok && pages.Count > _session.MaxPages)
+        {
+            var part = pages.GetRange(0, _session.MaxPages);
+            pages.RemoveRange(0, part.Count);
+            status = await _session.LogAsync(part, endOfData).ConfigureAwait(false);
+            status = status == BlockStatus.Ok ? await _session.ApplyAsync(part).ConfigureAwait(false) : status;
+        }
+
         if (status == BlockStatus.Ok && pages.Count > 0)
         {
             status = await _session.LogAsync(pages, endOfData).ConfigureAwait(false);
@@ -238,15 +285,18 @@ internal sealed class VhdxWriter : IWritableLayer
         }
 
         status = pages.Count > 0 ? await _session.ApplyAsync(pages).ConfigureAwait(false) : BlockStatus.Ok;
-        if (status == BlockStatus.Ok)
+        if (status != BlockStatus.Ok)
         {
-            lock (_table.Lock)
-            {
-                _dirty.CommitEnded();
-            }
+            return status;
         }
 
-        return status;
+        lock (_table.Lock)
+        {
+            _table.Blocks.Unpin(_dirty.CommitEnded());
+        }
+
+        await _space.PunchFreedAsync().ConfigureAwait(false);
+        return BlockStatus.Ok;
     }
 
     public async ValueTask<BlockStatus> CloseAsync(CancellationToken cancellationToken)
@@ -256,8 +306,9 @@ internal sealed class VhdxWriter : IWritableLayer
             return BlockStatus.Ok; // nothing was changed
         }
 
-        var status = await CommitAsync(cancellationToken).ConfigureAwait(false);
-        return status == BlockStatus.Ok ? await _session.CloseAsync(_space.EndOfData).ConfigureAwait(false) : status;
+        // Closing flushes first, whether there is anything to commit or not.
+        var status = IsDirty ? await CommitAsync(cancellationToken).ConfigureAwait(false) : BlockStatus.Ok;
+        return status == BlockStatus.Ok ? await _session.CloseAsync(_space.LengthAtEnd()).ConfigureAwait(false) : status;
     }
 
     public ValueTask DisposeAsync()
@@ -285,9 +336,9 @@ internal sealed class VhdxWriter : IWritableLayer
 
         lock (_table.Lock)
         {
-            return _dirty.Count + MaxPagesPerChange > _session.MaxPages
+            return _dirty.Count + MaxPagesPerChange > _maxPages
                 ? Obstacle(WriteExtentKind.NeedsCommit, run)
-                : new WriteExtent(WriteExtentKind.Ready, run, offset, IsPresent: false, new Target(entry.FileOffset, page));
+                : new WriteExtent(WriteExtentKind.Ready, run, offset, IsPresent: false, new Target(entry.FileOffset));
         }
     }
 
@@ -308,7 +359,7 @@ internal sealed class VhdxWriter : IWritableLayer
                 return null;
             }
 
-            if (_dirty.Count + MaxPagesPerChange > _session.MaxPages)
+            if (_dirty.Count + MaxPagesPerChange > _maxPages)
             {
                 return WriteExtentKind.NeedsCommit;
             }
@@ -335,5 +386,5 @@ internal sealed class VhdxWriter : IWritableLayer
     }
 
     /// <summary>What a write into missing sectors resolved to.</summary>
-    private sealed record Target(ulong FileOffset, VhdxTablePage Page);
+    private sealed record Target(ulong FileOffset);
 }

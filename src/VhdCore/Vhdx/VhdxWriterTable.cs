@@ -127,20 +127,25 @@ internal sealed class VhdxWriterTable(VhdxBlockTable blocks, VhdxMetadata metada
 
         if (isNew)
         {
-            if (!space.TryTakeBitmapBlock(out var offset))
+            if (!space.TryTakeBitmapBlock(out var place))
             {
                 return WriteExtentKind.NeedsSpace;
             }
 
-            bitmap = new VhdxBatEntry((ulong)offset | (ulong)SectorBitmapBlockState.Present);
+            if (!place.IsDurable)
+            {
+                dirty.NeedsBarrier();
+            }
+
+            bitmap = new VhdxBatEntry((ulong)place.Offset | (ulong)SectorBitmapBlockState.Present);
             Set(bitmapIndex, entryPage, bitmap);
         }
 
         var firstBit = (int)(block % _layout.ChunkRatio) * SectorsPerBlock;
         for (var i = 0; i < pages.Length; i++)
         {
-            // A new bitmap block lies where the file has just grown: it reads as zeros, its pages too.
-            var known = pages[i] ?? VhdxTablePage.CreateEmpty((long)bitmap.FileOffset + ((long)(first + i) * VhdxTablePage.Size));
+            // A new bitmap block reads as zeros, its pages too.
+            var known = pages[i] ?? VhdxTablePage.CreateEmptyBitmap((long)bitmap.FileOffset + ((long)(first + i) * VhdxTablePage.Size));
             var page = blocks.PinBitmapPage(chunk, first + i, known);
             var inPage = firstBit - ((first + i) * VhdxTablePage.BitCount);
             var start = Math.Max(inPage, 0);
@@ -156,13 +161,18 @@ internal sealed class VhdxWriterTable(VhdxBlockTable blocks, VhdxMetadata metada
     }
 
     /// <summary>Marks the sectors of a range present: their payload has landed. Under <see cref="Lock"/>.</summary>
-    /// <param name="resolved">The page that the write resolved with.</param>
     /// <param name="diskOffset">Where the range begins, in a partially present block.</param>
     /// <param name="length">Bytes, whole sectors, inside one page of the bitmap.</param>
-    public void SetBits(VhdxTablePage resolved, long diskOffset, long length)
+    /// <returns>False while that page is not in memory; nothing is done then.</returns>
+    public bool TrySetBits(long diskOffset, long length)
     {
+        if (BitmapPageOf(diskOffset) is not { } known)
+        {
+            return false;
+        }
+
         var (first, count) = BitsOf(diskOffset, length);
-        var page = blocks.PinBitmapPage(_layout.ChunkOf(diskOffset / _blockSize), SectorInChunk(diskOffset) / VhdxTablePage.BitCount, resolved);
+        var page = blocks.PinBitmapPage(_layout.ChunkOf(diskOffset / _blockSize), SectorInChunk(diskOffset) / VhdxTablePage.BitCount, known);
         dirty.Add(page);
         if (!Sabotage.Is(SabotagePoint.BitBarrier))
         {
@@ -170,6 +180,35 @@ internal sealed class VhdxWriterTable(VhdxBlockTable blocks, VhdxMetadata metada
         }
 
         page.Set(first, count);
+        return true;
+    }
+
+    /// <summary>Makes a partially present block fully present if all its sectors are, as far as is known in memory. Under <see cref="Lock"/>.</summary>
+    public void PromoteIfWhole(long block)
+    {
+        if (EntryPageOf(block) is not { } page || EntryIn(page, block) is not { PayloadState: PayloadBlockState.PartiallyPresent } entry)
+        {
+            return;
+        }
+
+        // From its end, where a block that is being filled from the front has nothing yet.
+        var chunk = _layout.ChunkOf(block);
+        var start = (int)(block % _layout.ChunkRatio) * SectorsPerBlock;
+        var end = start + (int)Math.Min(SectorsPerBlock, (metadata.VirtualSize - (block * _blockSize)) / _sectorSize);
+        while (end > start)
+        {
+            var pageInChunk = (end - 1) / VhdxTablePage.BitCount;
+            var from = Math.Max(start, pageInChunk * VhdxTablePage.BitCount);
+            var first = from % VhdxTablePage.BitCount;
+            if (blocks.FindBitmapPage(chunk, pageInChunk) is not { } bits || !bits.AreSet((end - 1) % VhdxTablePage.BitCount, 1) || !bits.AreSet(first, end - from))
+            {
+                return;
+            }
+
+            end = from;
+        }
+
+        SetEntry(block, page, PayloadBlockState.FullyPresent, (long)entry.FileOffset);
     }
 
     private void Set(long index, VhdxTablePage known, VhdxBatEntry entry)
