@@ -5,11 +5,12 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-Usage: tests/run.sh [--only KIND] [--long] [--no-install]
+Usage: tests/run.sh [--only KIND] [--long] [--full] [--no-install]
 
   --only KIND    unit, interop, simulation, fuzz or guest; everything without it
   --long         longer campaigns of the simulation and the fuzzer
-  --no-install   install nothing; tests that lack their peer skip and say so
+  --full         every combination of the guest tests, and a second kernel
+  --no-install   install and download nothing; tests that lack their peer skip and say so
 
 The campaigns can be set one by one as well:
   VHDKIT_SIMULATION_CUTS   power cuts that the simulation tries
@@ -33,6 +34,7 @@ while [ $# -gt 0 ]; do
             export VHDKIT_SIMULATION_CUTS="${VHDKIT_SIMULATION_CUTS:-1000000}"
             export VHDKIT_FUZZ_SECONDS="${VHDKIT_FUZZ_SECONDS:-1200}"
             ;;
+        --full) export VHDKIT_GUEST_FULL=1 ;;
         --no-install) install=no ;;
         -h | --help)
             usage
@@ -91,6 +93,7 @@ print_skips() {
 
 # The peers: program, package. What is there already is left alone.
 peers="qemu-img:qemu-utils qemu-io:qemu-utils vhdimount:libvhdi-utils fusermount:fuse3"
+guest_peers="qemu-system-x86_64:qemu-system-x86 busybox:busybox-static kmod:kmod cpio:cpio mke2fs:e2fsprogs xz:xz-utils"
 
 install_peers() {
     local missing="" peer as_root=""
@@ -122,6 +125,26 @@ install_peers() {
     for package in $missing; do
         $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-remove --no-install-recommends "$package" >>"$log" 2>&1 </dev/null \
             || echo "apt-get could not install $package (see $log). Tests that need it skip."
+    done
+}
+
+# Kernels for the guests of the guest tests: Debian's packages, unpacked and not installed.
+fetch_kernels() {
+    local line package folder
+    [ "$install" = yes ] && command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 0
+    if [ -z "$(apt-cache depends linux-image-cloud-amd64 2>/dev/null)" ] && [ "$(id -u)" -eq 0 ]; then
+        apt-get update >>"$reports/apt.log" 2>&1 </dev/null || true
+    fi
+    for line in linux-image-cloud-amd64 ${VHDKIT_GUEST_FULL:+linux-image-6.12-cloud-amd64}; do
+        folder="$root/artifacts/kernels/$line"
+        [ ! -d "$folder/boot" ] || continue
+        package="$(apt-cache depends "$line" 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)"
+        [ -n "$package" ] || continue
+        echo "Fetching $package (a guest of the guest tests boots it)..."
+        mkdir -p "$folder.new"
+        (cd "$folder.new" && { apt-get download "$package" || apt-get download "$package-unsigned"; } && dpkg-deb -x ./*.deb . && rm ./*.deb) >>"$reports/apt.log" 2>&1 </dev/null \
+            && mv "$folder.new" "$folder" || echo "It could not be fetched (see $reports/apt.log). Tests that need it skip."
+        rm -rf "$folder.new"
     done
 }
 
@@ -182,24 +205,27 @@ rm -rf "$reports"
 mkdir -p "$reports"
 cd "$root"
 
-if [ "$kind" = guest ]; then
-    echo "There are no guest tests yet: they come with the frontends that serve running machines."
-    finish
-fi
-
-if [ "$kind" = all ] || [ "$kind" = interop ] || [ "$kind" = unit ]; then
-    install_peers
-fi
+case "$kind" in
+    all) peers="$peers $guest_peers" ;;
+    guest) peers="$guest_peers qemu-img:qemu-utils" ;;
+esac
+case "$kind" in
+    all | interop | unit | guest) install_peers ;;
+esac
+case "$kind" in
+    all | guest) fetch_kernels ;;
+esac
 
 case "$kind" in
     all)
         build Release VhdKit.sln
-        release="$unit_projects VhdCore.Simulation VhdCore.Interop VhdCore.Fuzz"
+        release="$unit_projects VhdCore.Simulation VhdCore.Interop VhdCore.Fuzz VhdService.Guest"
         ;;
     unit) release="$unit_projects" ;;
     interop) release="VhdCore.Interop" ;;
     simulation) release="VhdCore.Simulation" ;;
     fuzz) release="VhdCore.Fuzz" ;;
+    guest) release="VhdService.Guest" ;;
 esac
 
 if [ "$kind" != all ]; then
