@@ -33,5 +33,16 @@ internal sealed class ChannelTable
         return null;
     }
 
+    /// <summary>Forgets all channels and all relids: the guest has, too.</summary>
+    public void Clear()
+    {
+        for (var relid = 0; relid < _channels.Length; relid++)
+        {
+            Volatile.Write(ref _channels[relid], null);
+        }
+
+        _next = 1;
+    }
+
     public void Remove(VmbusChannel channel) => Volatile.Write(ref _channels[channel.Relid], null);
 }

@@ -24,15 +24,16 @@ internal sealed class IncomingRing
     private int _write;     // what this side knows of the guest's writing
 
     /// <summary>Takes a ring as the guest left it when it opened the channel.</summary>
-    /// <exception cref="ArgumentException">Its indices are none; see <see cref="HasValidIndices"/>.</exception>
+    /// <exception cref="ArgumentException">Its indices are none.</exception>
     public IncomingRing(RingPages pages)
     {
         _pages = pages;
         _packet = GC.AllocateUninitializedArray<byte>(Math.Min(VmbusLimits.PacketBytes, pages.Size));
         var read = pages.ReadIndex;
-        if (!pages.IsIndex(read))
+        var write = pages.WriteIndex;
+        if (!pages.IsIndex(read) || !pages.IsIndex(write))
         {
-            throw new ArgumentException($"the read index is {read}", nameof(pages));
+            throw new ArgumentException($"the indices are {read} and {write}", nameof(pages));
         }
 
         _read = _published = _write = (int)read;
@@ -40,9 +41,6 @@ internal sealed class IncomingRing
 
     /// <summary>Whether packets wait that have not been read.</summary>
     public bool HasMore => _write != _read || _pages.WriteIndex != (uint)_read;
-
-    /// <summary>Whether a ring's indices can be taken over.</summary>
-    public static bool HasValidIndices(RingPages pages) => pages.IsIndex(pages.ReadIndex) && pages.IsIndex(pages.WriteIndex);
 
     /// <summary>Asks the guest not to signal: this side looks by itself.</summary>
     public void Mask()

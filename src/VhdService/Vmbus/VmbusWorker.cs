@@ -271,11 +271,7 @@ internal sealed class VmbusWorker : Worker
         _gpadls.Clear();
         _outgoing.Clear();
         _bus.ForgetMessages();
-        foreach (var channel in _channels.All.ToArray())
-        {
-            _channels.Remove(channel);
-        }
-
+        _channels.Clear();
         foreach (var device in _devices)
         {
             _channels.Add(device, subChannelIndex: 0);
