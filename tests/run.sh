@@ -224,7 +224,7 @@ case "$kind" in
     unit) release="$unit_projects" ;;
     interop) release="VhdCore.Interop" ;;
     simulation) release="VhdCore.Simulation" ;;
-    fuzz) release="VhdCore.Fuzz" ;;
+    fuzz) release="VhdCore.Fuzz VhdService.Fuzz" ;;
     guest) release="VhdService.Guest" ;;
 esac
 

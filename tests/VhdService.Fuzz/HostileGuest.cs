@@ -35,6 +35,7 @@ internal sealed class HostileGuest(int seed, bool scribbles)
         new Random(seed).NextBytes(_disk.Content);
         var before = _disk.Content.ToArray();
         _machine = new HostMachine(_world, processors: 2, RamPages, seed, maxTransferBytes: 256 << 10);
+        _machine.Processors.SetsOtherVectors = scribbles;
         _machine.Target.Attach(0, _disk);
         _machine.Target.Attach(3, _second);
         _driver = _machine.Start();

@@ -48,6 +48,9 @@ internal sealed class FakeProcessors : IInterruptSink, IDisposable
 
     public int Count { get; }
 
+    /// <summary>The guest writes SINTs as it likes.</summary>
+    public bool SetsOtherVectors { get; set; }
+
     /// <summary>Page numbers of the message pages.</summary>
     public IReadOnlyList<ulong> MessagePages => _messagePages;
 
@@ -56,7 +59,7 @@ internal sealed class FakeProcessors : IInterruptSink, IDisposable
 
     public void Raise(int processor, byte vector)
     {
-        if (vector != Vector)
+        if (vector < 16 || (vector != Vector && !SetsOtherVectors))
         {
             throw new InvalidOperationException($"An interrupt came on vector 0x{vector:X}.");
         }
