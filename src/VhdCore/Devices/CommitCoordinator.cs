@@ -63,9 +63,9 @@ internal sealed class CommitCoordinator : IDisposable
     /// <summary>Tables may have changed.</summary>
     public void TablesChanged()
     {
-        if (_isTimed && _leaf.IsDirty && Volatile.Read(ref _isTimerArmed) == 0 && Interlocked.Exchange(ref _isTimerArmed, 1) == 0)
+        if (_isTimed && _leaf.IsDirty)
         {
-            _timer.Change(TimedCommit, Timeout.InfiniteTimeSpan);
+            ArmTimer();
         }
     }
 
@@ -152,7 +152,41 @@ internal sealed class CommitCoordinator : IDisposable
         }
 
         Volatile.Write(ref _completed, _started);
+        if (_isTimed && _leaf.HasFreedSpace)
+        {
+            ArmTimer(); // whoever asked for this round may be the last that could be using it
+        }
+
         return BlockStatus.Ok;
+    }
+
+    private void ArmTimer()
+    {
+        if (Volatile.Read(ref _isTimerArmed) == 0 && Interlocked.Exchange(ref _isTimerArmed, 1) == 0)
+        {
+            _timer.Change(TimedCommit, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    private async ValueTask GiveBackAsync()
+    {
+        if (!_leaf.HasFreedSpace)
+        {
+            return;
+        }
+
+        await _mutex.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            if (!_isClosed && _fault == BlockStatus.Ok)
+            {
+                await _leaf.GiveBackAsync().ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            _mutex.Release();
+        }
     }
 
     private void OnTimer()
@@ -166,6 +200,7 @@ internal sealed class CommitCoordinator : IDisposable
         try
         {
             await FlushAsync(CancellationToken.None).ConfigureAwait(false);
+            await GiveBackAsync().ConfigureAwait(false);
         }
         catch (Exception)
         {

@@ -22,6 +22,8 @@ internal sealed class FlatLayer(IStorage storage, long length) : IWritableLayer
 
     public bool IsDirty => false;
 
+    public bool HasFreedSpace => false;
+
     public DiskExtent Resolve(long diskOffset, long length)
     {
         var stored = storage.Length - diskOffset;
@@ -49,6 +51,8 @@ internal sealed class FlatLayer(IStorage storage, long length) : IWritableLayer
     }
 
     public ValueTask<BlockStatus> CommitAsync(CancellationToken cancellationToken) => storage.FlushAsync(cancellationToken);
+
+    public ValueTask GiveBackAsync() => ValueTask.CompletedTask;
 
     public ValueTask<BlockStatus> CloseAsync(CancellationToken cancellationToken) => storage.FlushAsync(cancellationToken);
 

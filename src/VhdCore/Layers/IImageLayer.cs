@@ -68,6 +68,12 @@ internal interface IWritableLayer : IImageLayer
     /// </summary>
     ValueTask<BlockStatus> CommitAsync(CancellationToken cancellationToken);
 
+    /// <summary>Space has been freed that <see cref="GiveBackAsync"/> may be able to give back.</summary>
+    bool HasFreedSpace { get; }
+
+    /// <summary>Gives durably freed space that nobody can be using any more back to the medium. Not while a commit is under way. A failure costs nothing but that.</summary>
+    ValueTask GiveBackAsync();
+
     /// <summary>Commits, and leaves the image as after a clean shutdown. Nothing may be in flight.</summary>
     ValueTask<BlockStatus> CloseAsync(CancellationToken cancellationToken);
 }

@@ -18,6 +18,9 @@ internal sealed class SlotPool(InFlightGate gate)
     /// <summary>Slots that <see cref="TryTake"/> can give.</summary>
     public int AvailableCount => _durable.Count + _formatted.Count;
 
+    /// <summary>Places have been given up, durably, and not been made ready again.</summary>
+    public bool HasFreed => _draining.Count > 0 || _unformatted.Count > 0;
+
     /// <summary>Slots taken since <see cref="ResetTaken"/>.</summary>
     public int TakenCount { get; private set; }
 

@@ -46,6 +46,8 @@ internal sealed class VhdWriter : IWritableLayer
 
     public bool HasParent => _table.IsDifferencing;
 
+    public bool HasFreedSpace => false; // a freed place becomes a formatted slot
+
     public bool IsDirty => _dirty.IsDirty;
 
     /// <summary>Opens an image whose metadata was read and judged, and mends what an interrupted writer left of its footers. The storage is owned by the layer once this returns.</summary>
@@ -184,6 +186,8 @@ internal sealed class VhdWriter : IWritableLayer
     }
 
     public ValueTask<BlockStatus> CommitAsync(CancellationToken cancellationToken) => CommitAsync(prepareSlots: true);
+
+    public ValueTask GiveBackAsync() => ValueTask.CompletedTask;
 
     public async ValueTask<BlockStatus> CloseAsync(CancellationToken cancellationToken)
     {

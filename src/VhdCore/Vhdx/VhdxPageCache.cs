@@ -83,33 +83,34 @@ internal sealed class VhdxPageCache(long pageCount, long limit)
     private void Put(long number, VhdxTablePage page)
     {
         ref var group = ref _groups[number / GroupSize];
+        if (group?[number % GroupSize] is not null)
+        {
+            return;
+        }
+
+        MakeRoom(limit - VhdxTablePage.MemorySize - GroupMemorySize);
         if (group is null)
         {
             Volatile.Write(ref group, new VhdxTablePage?[GroupSize]);
-            _memorySize += GroupMemorySize;
+            Interlocked.Add(ref _memorySize, GroupMemorySize);
         }
 
-        ref var slot = ref group[number % GroupSize];
-        if (slot is null)
-        {
-            page.WasUsed = true;
-            Volatile.Write(ref slot, page);
-            _memorySize += VhdxTablePage.MemorySize;
-            Evict(page);
-        }
+        page.WasUsed = true;
+        Volatile.Write(ref group[number % GroupSize], page);
+        Interlocked.Add(ref _memorySize, VhdxTablePage.MemorySize);
     }
 
     // A page that was used since the hand last passed is left for its next round.
-    private void Evict(VhdxTablePage keep)
+    private void MakeRoom(long target)
     {
         var rounds = 2L * _groups.Length;
-        for (var i = 0L; _memorySize > limit && i <= rounds; i++)
+        for (var i = 0L; _memorySize > target && i <= rounds; i++)
         {
-            if (_groups[_hand] is { } group && !EvictFrom(group, keep))
+            if (_groups[_hand] is { } group && !EvictFrom(group, target))
             {
                 // A reader that still has the group finds nothing in it and reads its page again.
                 Volatile.Write(ref _groups[_hand], null);
-                _memorySize -= GroupMemorySize;
+                Interlocked.Add(ref _memorySize, -GroupMemorySize);
             }
 
             _hand = (_hand + 1) % _groups.Length;
@@ -118,7 +119,7 @@ internal sealed class VhdxPageCache(long pageCount, long limit)
 
     /// <summary>Drops pages of a group until the bound is met.</summary>
     /// <returns>Whether the group still holds one.</returns>
-    private bool EvictFrom(VhdxTablePage?[] group, VhdxTablePage keep)
+    private bool EvictFrom(VhdxTablePage?[] group, long target)
     {
         var holdsPages = false;
         for (var i = 0; i < group.Length; i++)
@@ -128,10 +129,10 @@ internal sealed class VhdxPageCache(long pageCount, long limit)
                 continue;
             }
 
-            if (_memorySize > limit && !page.WasUsed && !page.IsPinned && !ReferenceEquals(page, keep))
+            if (_memorySize > target && !page.WasUsed && !page.IsPinned)
             {
                 Volatile.Write(ref group[i], null);
-                _memorySize -= VhdxTablePage.MemorySize;
+                Interlocked.Add(ref _memorySize, -VhdxTablePage.MemorySize);
             }
             else
             {

@@ -36,7 +36,7 @@ internal sealed class VhdxSpace : IDisposable
     private long _leap;
     private long _end; // bytes; where the next place behind all others begins. Guarded by _mutex
     private long _hole; // bytes; there are no holes before this. Guarded by _mutex
-    private bool _canPunch = true;
+    private volatile bool _canPunch = true;
     private long _endOfData; // bytes; everything in use lies before this. Guarded by the table's lock
 
     /// <param name="storage">The file.</param>
@@ -67,6 +67,18 @@ internal sealed class VhdxSpace : IDisposable
 
     /// <summary>Bytes that the file should have when a session begins: what it has behind that is of no use, what it lacks belongs to the last block.</summary>
     public long LengthAtStart { get; }
+
+    /// <summary>Places have been given up that <see cref="PunchFreedAsync"/> may be able to give back.</summary>
+    public bool HasFreed
+    {
+        get
+        {
+            lock (_tableLock)
+            {
+                return _canPunch && _pool.HasFreed;
+            }
+        }
+    }
 
     /// <summary>A sector bitmap block, known to read as zeros. Under the table's lock.</summary>
     public bool TryTakeBitmapBlock(out Slot block)
@@ -144,7 +156,7 @@ internal sealed class VhdxSpace : IDisposable
         }
     }
 
-    /// <summary>After a commit: gives the medium the space of freed places back, which makes them known zeros after the next flush. Failures cost nothing but that.</summary>
+    /// <summary>Gives the medium the space of places back that were given up durably, which makes them known zeros after the next flush.</summary>
     public async ValueTask PunchFreedAsync()
     {
         await _mutex.WaitAsync().ConfigureAwait(false);
@@ -168,7 +180,7 @@ internal sealed class VhdxSpace : IDisposable
 
                 var status = Sabotage.Is(SabotagePoint.ZeroReusedSpace) || !_canPunch ? BlockStatus.Unsupported
                     : await _storage.PunchHoleAsync(places[first], (next - first) * _blockSize).ConfigureAwait(false);
-                _canPunch &= status == BlockStatus.Ok;
+                _canPunch = status == BlockStatus.Ok;
                 lock (_tableLock)
                 {
                     places.GetRange(first, next - first).ForEach(_canPunch ? _pool.AddFormatted : _pool.AddUnformatted);

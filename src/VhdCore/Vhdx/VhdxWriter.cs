@@ -64,6 +64,8 @@ internal sealed class VhdxWriter : IWritableLayer
 
     public bool IsDirty => _dirty.IsDirty;
 
+    public bool HasFreedSpace => _space.HasFreed;
+
     public DiskExtent Resolve(long diskOffset, long length) => _table.Blocks.Resolve(diskOffset, length);
 
     public ValueTask<BlockStatus> LoadAsync(long diskOffset, CancellationToken cancellationToken) => _table.LoadAsync(diskOffset, cancellationToken);
@@ -295,9 +297,11 @@ internal sealed class VhdxWriter : IWritableLayer
             _table.Blocks.Unpin(_dirty.CommitEnded());
         }
 
-        await _space.PunchFreedAsync().ConfigureAwait(false);
+        await GiveBackAsync().ConfigureAwait(false);
         return BlockStatus.Ok;
     }
+
+    public ValueTask GiveBackAsync() => _space.PunchFreedAsync();
 
     public async ValueTask<BlockStatus> CloseAsync(CancellationToken cancellationToken)
     {

@@ -29,9 +29,9 @@ internal static class VhdxWriterOpener
         var used = await VhdxSpaceReader.ReadAsync(storage, metadata, cancellationToken).ConfigureAwait(false);
         if (metadata.Replay is not null && metadata.Kind != ImageKind.Fixed && !storage.Traits.IsBlockDevice && storage.Length > used.Map.End)
         {
-            // What the session that did not end had grown the file by. The log is out of use, so that no entry misses it.
+            // What the session that did not end had grown the file by. The log is out of use, so that no entry misses it; and a session begins
+            // with a flush, before which the file does not grow again.
             await storage.SetLengthOrThrowAsync(used.Map.End, cancellationToken).ConfigureAwait(false);
-            await storage.FlushOrThrowAsync(cancellationToken).ConfigureAwait(false);
         }
 
         return new VhdxWriter(

@@ -31,6 +31,9 @@ public sealed class RecordingResolver(IStorageResolver inner) : IStorageResolver
     /// <summary>Flushes since the last <see cref="Clear"/>.</summary>
     public int FlushCount => Operations.Count(operation => operation.Operation == StorageOperation.Flush);
 
+    /// <summary>What writes wait for from now on; null is nothing.</summary>
+    public Task? Hold { get; set; }
+
     /// <summary>Forgets.</summary>
     public void Clear()
     {
@@ -42,7 +45,7 @@ public sealed class RecordingResolver(IStorageResolver inner) : IStorageResolver
 
     /// <inheritdoc/>
     public async ValueTask<IStorage> OpenAsync(string name, StorageOpenOptions options, CancellationToken cancellationToken = default) =>
-        new RecordingStorage(await inner.OpenAsync(name, options, cancellationToken), Add);
+        new RecordingStorage(await inner.OpenAsync(name, options, cancellationToken), this);
 
     /// <inheritdoc/>
     public bool Exists(string name) => inner.Exists(name);
@@ -56,7 +59,7 @@ public sealed class RecordingResolver(IStorageResolver inner) : IStorageResolver
     /// <inheritdoc/>
     public string Combine(string baseName, string relativeName) => inner.Combine(baseName, relativeName);
 
-    private void Add(RecordedOperation operation)
+    internal void Add(RecordedOperation operation)
     {
         lock (_gate)
         {

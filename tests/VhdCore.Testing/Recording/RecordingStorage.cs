@@ -6,7 +6,7 @@ using VhdCore.Testing.Faults;
 namespace VhdCore.Testing.Recording;
 
 /// <summary>A storage whose changes and flushes are told. Owns the one it wraps.</summary>
-internal sealed class RecordingStorage(IStorage inner, Action<RecordedOperation> tell) : IStorage
+internal sealed class RecordingStorage(IStorage inner, RecordingResolver record) : IStorage
 {
     public string Name => inner.Name;
 
@@ -21,25 +21,27 @@ internal sealed class RecordingStorage(IStorage inner, Action<RecordedOperation>
 
     public ValueTask<BlockStatus> WriteAsync(long offset, BlockBuffers from, long start, long length, WriteFlags flags = WriteFlags.None, CancellationToken cancellationToken = default)
     {
-        tell(new RecordedOperation(Name, StorageOperation.Write, offset, length));
-        return inner.WriteAsync(offset, from, start, length, flags, cancellationToken);
+        record.Add(new RecordedOperation(Name, StorageOperation.Write, offset, length));
+        return record.Hold is { IsCompleted: false } hold
+            ? WriteAfterAsync(hold, offset, from, start, length, flags, cancellationToken)
+            : inner.WriteAsync(offset, from, start, length, flags, cancellationToken);
     }
 
     public ValueTask<BlockStatus> FlushAsync(CancellationToken cancellationToken = default)
     {
-        tell(new RecordedOperation(Name, StorageOperation.Flush, 0, 0));
+        record.Add(new RecordedOperation(Name, StorageOperation.Flush, 0, 0));
         return inner.FlushAsync(cancellationToken);
     }
 
     public ValueTask<BlockStatus> SetLengthAsync(long length, CancellationToken cancellationToken = default)
     {
-        tell(new RecordedOperation(Name, StorageOperation.SetLength, length, 0));
+        record.Add(new RecordedOperation(Name, StorageOperation.SetLength, length, 0));
         return inner.SetLengthAsync(length, cancellationToken);
     }
 
     public ValueTask<BlockStatus> PunchHoleAsync(long offset, long length, CancellationToken cancellationToken = default)
     {
-        tell(new RecordedOperation(Name, StorageOperation.Punch, offset, length));
+        record.Add(new RecordedOperation(Name, StorageOperation.Punch, offset, length));
         return inner.PunchHoleAsync(offset, length, cancellationToken);
     }
 
@@ -48,4 +50,11 @@ internal sealed class RecordingStorage(IStorage inner, Action<RecordedOperation>
     public ValueTask<BlockStatus> RenameAsync(string newName, CancellationToken cancellationToken = default) => inner.RenameAsync(newName, cancellationToken);
 
     public ValueTask DisposeAsync() => inner.DisposeAsync();
+
+    private async ValueTask<BlockStatus> WriteAfterAsync(
+        Task hold, long offset, BlockBuffers from, long start, long length, WriteFlags flags, CancellationToken cancellationToken)
+    {
+        await hold;
+        return await inner.WriteAsync(offset, from, start, length, flags, cancellationToken);
+    }
 }

@@ -66,7 +66,15 @@ internal static class VhdxFiles
         OpenAsync(resolver, new ImageOpenOptions { Writable = true }, names);
 
     /// <summary>Opens images, leaf first; parents are taken as given.</summary>
-    public static async Task<ChainDevice> OpenAsync(IStorageResolver resolver, ImageOpenOptions options, params IReadOnlyList<string> names)
+    public static async Task<ChainDevice> OpenAsync(IStorageResolver resolver, ImageOpenOptions options, params IReadOnlyList<string> names) =>
+        (await OpenWithLeafAsync(resolver, options, names)).Device;
+
+    /// <summary>Opens an image for writing that has a clock of its own.</summary>
+    public static async Task<ChainDevice> OpenAsync(IStorageResolver resolver, TimeProvider clock, string name) =>
+        (await OpenWithLeafAsync(resolver, new ImageOpenOptions { Writable = true }, [name], clock)).Device;
+
+    /// <summary>Opens images, leaf first, and shows the leaf too.</summary>
+    public static async Task<(ChainDevice Device, IImageLayer Leaf)> OpenWithLeafAsync(IStorageResolver resolver, ImageOpenOptions options, IReadOnlyList<string> names, TimeProvider? clock = null)
     {
         var gate = new InFlightGate();
         var layers = new List<IImageLayer>();
@@ -86,8 +94,8 @@ internal static class VhdxFiles
             }
         }
 
-        return new ChainDevice(
-            new ChainState(layers, layers[0].Length), gate, new BlockDeviceInfo { Name = names[0], IsReadOnly = !options.Writable, LogicalSectorSize = layers[0].LogicalSectorSize });
+        var info = new BlockDeviceInfo { Name = names[0], IsReadOnly = !options.Writable, LogicalSectorSize = layers[0].LogicalSectorSize };
+        return (new ChainDevice(new ChainState(layers, layers[0].Length), gate, info, clock), layers[0]);
     }
 
     /// <summary>The whole disk as the independent reader reads it, the log replayed; leaf first.</summary>
