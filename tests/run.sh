@@ -92,7 +92,7 @@ print_skips() {
 }
 
 # The peers: program, package. What is there already is left alone.
-peers="qemu-img:qemu-utils qemu-io:qemu-utils vhdimount:libvhdi-utils fusermount:fuse3"
+peers="mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs qemu-img:qemu-utils qemu-io:qemu-utils vhdimount:libvhdi-utils fusermount:fuse3"
 guest_peers="qemu-system-x86_64:qemu-system-x86 busybox:busybox-static kmod:kmod cpio:cpio mke2fs:e2fsprogs xz:xz-utils"
 
 install_peers() {

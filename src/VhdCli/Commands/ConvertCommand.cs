@@ -27,6 +27,7 @@ internal sealed class ConvertCommand : Verb
     private readonly Option<bool> _outOfOrder = Values.Flag("Writes as soon as something is read, out of order.", "-W");
     private readonly Option<string?> _targetCache = CacheModes.Option("-t", "Accepted for compatibility: the target is flushed once, when it is complete.");
     private readonly Option<string?> _sourceCache = CacheModes.Option("-T", "Accepted for compatibility.");
+    private readonly Option<bool> _noClone = Values.Flag("Copies every byte, also where the file system could let both files share them.", "--no-clone");
     private readonly Option<bool> _verify = Values.Flag("Reads the target again and compares before it gets its name.", "--verify");
     private readonly CreateFlags _create;
     private readonly OpenFlags _open;
@@ -53,6 +54,7 @@ internal sealed class ConvertCommand : Verb
         Add(_outOfOrder);
         Add(_targetCache);
         Add(_sourceCache);
+        Add(_noClone);
         Add(_verify);
         AddOutputFormat();
         _create = new CreateFlags(this);
@@ -132,6 +134,7 @@ internal sealed class ConvertCommand : Verb
         json.WriteNumber("bytes-read"u8, result.BytesRead);
         json.WriteNumber("bytes-written"u8, result.BytesWritten);
         json.WriteNumber("bytes-zero"u8, result.BytesZero);
+        json.WriteNumber("bytes-cloned"u8, result.BytesCloned);
         json.WriteEndObject();
     });
 
@@ -144,6 +147,7 @@ internal sealed class ConvertCommand : Verb
             SparseSize = SparseSize(parsed.GetValue(_sparse)),
             TargetIsZero = target.IsZero,
             WriteInOrder = target is StreamTarget || (target.NeedsOrder && !parsed.GetValue(_outOfOrder)),
+            AllowCloning = !parsed.GetValue(_noClone),
             Verify = verify,
         };
         var clock = Stopwatch.StartNew();
@@ -161,7 +165,7 @@ internal sealed class ConvertCommand : Verb
         }
 
         session.Trace(
-            $"copied {source.Length} bytes in {clock.ElapsedMilliseconds} ms: read {result.BytesRead}, written {result.BytesWritten}, zero {result.BytesZero}"
+            $"copied {source.Length} bytes in {clock.ElapsedMilliseconds} ms: read {result.BytesRead}, written {result.BytesWritten}, zero {result.BytesZero}, cloned {result.BytesCloned}"
             + (verify ? ", read again and compared" : ""));
         return result;
     }

@@ -2,6 +2,7 @@ using VhdCore.Chains;
 using VhdCore.Errors;
 using VhdCore.Layers;
 using VhdCore.Primitives;
+using VhdCore.Storage;
 
 namespace VhdCore.Devices;
 
@@ -79,6 +80,43 @@ internal sealed class ChainDevice : IBlockDevice
         return refusal != BlockStatus.Ok
             ? ValueTask.FromResult(refusal)
             : LeaveLaterAsync(ticket, _writer!.WriteAsync(offset, from, flags, cancellationToken));
+    }
+
+    /// <summary>The storage that a run of <see cref="MapAsync"/> lies in.</summary>
+    public IStorage StorageAt(int depth) => _state.Layers[depth].Storage;
+
+    /// <summary>Whether <see cref="CloneAsync"/> is worth trying with any image of <paramref name="source"/>.</summary>
+    public bool MayCloneFrom(ChainDevice source)
+    {
+        foreach (var layer in source._state.Layers)
+        {
+            if (_writer is not null && StorageClone.MayClone(layer.Storage, _state.Leaf.Storage))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <inheritdoc cref="ChainWriter.CloneAsync"/>
+    public async ValueTask<(BlockStatus Status, long Length)> CloneAsync(
+        long diskOffset, IStorage source, long sourceOffset, long length, CancellationToken cancellationToken)
+    {
+        var refusal = Enter(diskOffset, length, out var ticket);
+        if (refusal != BlockStatus.Ok)
+        {
+            return (refusal, 0);
+        }
+
+        try
+        {
+            return await _writer!.CloneAsync(diskOffset, source, sourceOffset, length, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _gate.Exit(ticket);
+        }
     }
 
     public ValueTask<BlockStatus> TrimAsync(long offset, long length, CancellationToken cancellationToken = default)

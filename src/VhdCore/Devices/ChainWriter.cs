@@ -3,6 +3,7 @@ using VhdCore.Chains;
 using VhdCore.Errors;
 using VhdCore.Layers;
 using VhdCore.Primitives;
+using VhdCore.Storage;
 
 namespace VhdCore.Devices;
 
@@ -51,6 +52,34 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
         }
 
         return isFua && needsCommit ? await _commits.FlushAsync(cancellationToken).ConfigureAwait(false) : BlockStatus.Ok;
+    }
+
+    /// <summary>As <see cref="WriteAsync"/>, of bytes that lie in another storage and are not read: as many from the front as one block takes.</summary>
+    /// <returns>Unsupported where they must be written after all; a block may have been allocated for them.</returns>
+    public async ValueTask<(BlockStatus Status, long Length)> CloneAsync(
+        long diskOffset, IStorage source, long sourceOffset, long length, CancellationToken cancellationToken)
+    {
+        if (_commits.IsFaulted)
+        {
+            return (BlockStatus.ReadOnly, 0);
+        }
+
+        if (leaf.SectorLockUnit == 0)
+        {
+            return await CloneRunAsync(diskOffset, source, sourceOffset, length, cancellationToken).ConfigureAwait(false);
+        }
+
+        var key = LockKey(diskOffset);
+        length = Math.Min(length, ((key + 1) * leaf.SectorLockUnit) - diskOffset);
+        await _sectorLock.EnterSharedAsync(key).ConfigureAwait(false);
+        try
+        {
+            return await CloneRunAsync(diskOffset, source, sourceOffset, length, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _sectorLock.ExitShared(key);
+        }
     }
 
     /// <summary>See <see cref="IBlockDevice.FlushAsync"/>.</summary>
@@ -113,6 +142,26 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
     }
 
     private long LockKey(long diskOffset) => diskOffset / leaf.SectorLockUnit;
+
+    private async ValueTask<(BlockStatus Status, long Length)> CloneRunAsync(
+        long diskOffset, IStorage source, long sourceOffset, long length, CancellationToken cancellationToken)
+    {
+        var (status, extent) = await ResolveForWriteAsync(diskOffset, length, cancellationToken).ConfigureAwait(false);
+        if (status != BlockStatus.Ok)
+        {
+            return (status, 0);
+        }
+
+        status = StorageClone.Clone(source, sourceOffset, leaf.Storage, extent.StorageOffset, extent.Length);
+        if (status != BlockStatus.Ok)
+        {
+            return (ChainReader.StorageFailure(status), 0);
+        }
+
+        status = await CompleteAsync(diskOffset, extent.Length, extent).ConfigureAwait(false);
+        _commits.PayloadWritten();
+        return (status, extent.Length);
+    }
 
     private async ValueTask<Written> WriteRunAsync(
         long diskOffset, BlockBuffers from, long start, long length, bool isFua, CancellationToken cancellationToken)
@@ -215,13 +264,10 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
             return new Written(ChainReader.StorageFailure(status), 0, IsDurable: false);
         }
 
-        while (!leaf.Complete(diskOffset, length, extent))
+        status = await CompleteAsync(diskOffset, length, extent).ConfigureAwait(false);
+        if (status != BlockStatus.Ok)
         {
-            status = await leaf.LoadAsync(diskOffset, CancellationToken.None).ConfigureAwait(false);
-            if (status != BlockStatus.Ok)
-            {
-                return new Written(ChainReader.StorageFailure(status), 0, IsDurable: false);
-            }
+            return new Written(status, 0, IsDurable: false);
         }
 
         if (!isCommitted)
@@ -230,6 +276,21 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
         }
 
         return new Written(BlockStatus.Ok, length, isCommitted);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<BlockStatus> CompleteAsync(long diskOffset, long length, WriteExtent extent)
+    {
+        while (!leaf.Complete(diskOffset, length, extent))
+        {
+            var status = await leaf.LoadAsync(diskOffset, CancellationToken.None).ConfigureAwait(false);
+            if (status != BlockStatus.Ok)
+            {
+                return ChainReader.StorageFailure(status);
+            }
+        }
+
+        return BlockStatus.Ok;
     }
 
     private async ValueTask<(BlockStatus Status, WriteExtent Extent)> ResolveForWriteAsync(long diskOffset, long length, CancellationToken cancellationToken)

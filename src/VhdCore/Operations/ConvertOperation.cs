@@ -105,6 +105,8 @@ public static class ConvertOperation
 
         private readonly WorkerBuffer?[] _buffers = new WorkerBuffer?[jobs];
         private readonly int _grain = options.TargetIsZero || options.SparseSize == 0 ? options.SparseSize : Math.Max(options.SparseSize, MinZeroRequest);
+        private readonly RangeCloner? _cloner = options is { AllowCloning: true, TargetIsZero: true, SparseSize: not 0 } ? RangeCloner.Create(source, target) : null;
+        private long _cloned;
         private long _read;
         private long _written;
         private long _zero;
@@ -117,7 +119,7 @@ public static class ConvertOperation
                 token => windows.NextAsync(MaxZeroLength, token),
                 CopyAsync,
                 cancellationToken).ConfigureAwait(false);
-            return new ConvertResult(_read, _written, _zero);
+            return new ConvertResult(_read, _written, _zero) { BytesCloned = _cloned };
         }
 
         public void Dispose()
@@ -135,7 +137,7 @@ public static class ConvertOperation
                 await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
                 await ZeroAsync(window.Offset, window.Length, cancellationToken).ConfigureAwait(false);
             }
-            else
+            else if (!await TryCloneAsync(window, turn, cancellationToken).ConfigureAwait(false))
             {
                 var buffer = _buffers[worker] ??= new WorkerBuffer(WindowSize);
                 await ReadAsync(window, buffer, cancellationToken).ConfigureAwait(false);
@@ -144,6 +146,30 @@ public static class ConvertOperation
             }
 
             progress.Add(window.Length);
+        }
+
+        private async ValueTask<bool> TryCloneAsync(DiskWindow window, ItemWorkers<DiskWindow>.Turn turn, CancellationToken cancellationToken)
+        {
+            if (_cloner is null)
+            {
+                return false;
+            }
+
+            await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+            long cloned = 0;
+            foreach (var range in window.Data)
+            {
+                if (!await _cloner.TryCloneAsync(range, cancellationToken).ConfigureAwait(false))
+                {
+                    return false;
+                }
+
+                cloned += range.Length;
+            }
+
+            Interlocked.Add(ref _cloned, cloned);
+            Interlocked.Add(ref _zero, window.Length - cloned);
+            return true;
         }
 
         private async ValueTask ReadAsync(DiskWindow window, WorkerBuffer buffer, CancellationToken cancellationToken)

@@ -21,6 +21,12 @@ public sealed record ConvertOptions
     /// </summary>
     public bool WriteInOrder { get; init; } = true;
 
+    /// <summary>
+    /// Lets a new target share the source's bytes on file systems that can (XFS with reflink, Btrfs), or has a file server copy them, instead of reading and writing
+    /// them. What is shared is not looked through for zeros. Only where <see cref="TargetIsZero"/> and zeros are left out.
+    /// </summary>
+    public bool AllowCloning { get; init; } = true;
+
     /// <summary>Reads the target again when it is written, and compares.</summary>
     public bool Verify { get; init; }
 }
@@ -29,4 +35,8 @@ public sealed record ConvertOptions
 /// <param name="BytesRead">Bytes read from the source.</param>
 /// <param name="BytesWritten">Bytes written to the target.</param>
 /// <param name="BytesZero">Bytes that are zero and were not written: left as they were in a target of zeros, or zeroed without sending zeros.</param>
-public sealed record ConvertResult(long BytesRead, long BytesWritten, long BytesZero);
+public sealed record ConvertResult(long BytesRead, long BytesWritten, long BytesZero)
+{
+    /// <summary>Bytes that the target shares with the source's files, or that a file server copied.</summary>
+    public long BytesCloned { get; init; }
+}

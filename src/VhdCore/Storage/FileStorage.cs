@@ -355,7 +355,7 @@ internal abstract class FileStorage : IStorage
     private BlockStatus Refuse(CancellationToken cancellationToken) =>
         Handle.IsClosed ? BlockStatus.Closed : cancellationToken.IsCancellationRequested ? BlockStatus.Cancelled : BlockStatus.Ok;
 
-    private BlockStatus RefuseChange(CancellationToken cancellationToken) =>
+    private protected BlockStatus RefuseChange(CancellationToken cancellationToken) =>
         Refuse(cancellationToken) is var refusal and not BlockStatus.Ok ? refusal
         : !Traits.CanWrite || _flushes.HasFailed ? BlockStatus.ReadOnly
         : BlockStatus.Ok;
@@ -372,7 +372,7 @@ internal abstract class FileStorage : IStorage
         }
     }
 
-    private bool IsInside(long offset, long length)
+    private protected bool IsInside(long offset, long length)
     {
         var end = Length;
         return (ulong)offset <= (ulong)end && (ulong)length <= (ulong)(end - offset);

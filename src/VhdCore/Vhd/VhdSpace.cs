@@ -163,8 +163,9 @@ internal sealed class VhdSpace : IDisposable
             status = await _storage.SetLengthAsync(dataEnd + VhdLayout.FooterSize).ConfigureAwait(false);
         }
 
+        // Not flushed: should a power cut undo the cut of the file, the old end has a footer too.
         _footerOffset = dataEnd;
-        return status == BlockStatus.Ok ? await _storage.FlushAsync().ConfigureAwait(false) : status;
+        return status;
     }
 
     public void Dispose() => _mutex.Dispose();

@@ -21,6 +21,7 @@ internal sealed class VhdWriter : IWritableLayer
     private readonly long _dirtyBitmapLimit;
     private readonly uint _shortEntry; // of a block whose place is too small for another
     private bool _hasMovedSpace; // slots were taken or freed
+    private volatile bool _hasUnsyncedPayload; // written since the last commit began
 
     internal VhdWriter(VhdWriterParts parts)
     {
@@ -123,6 +124,7 @@ internal sealed class VhdWriter : IWritableLayer
 
     public bool Complete(long diskOffset, long length, in WriteExtent written)
     {
+        _hasUnsyncedPayload = true;
         if (written.Token is not Target target)
         {
             return true; // the sectors were present
@@ -191,7 +193,7 @@ internal sealed class VhdWriter : IWritableLayer
 
     public async ValueTask<BlockStatus> CloseAsync(CancellationToken cancellationToken)
     {
-        var status = await CommitAsync(prepareSlots: false).ConfigureAwait(false);
+        var status = _hasUnsyncedPayload || _dirty.IsDirty ? await CommitAsync(prepareSlots: false).ConfigureAwait(false) : BlockStatus.Ok;
         return status == BlockStatus.Ok && _hasMovedSpace
             ? await _space.TrimEndAsync(VhdWriterOpener.EndOfData(_metadata, _table, Storage.Length, wholeBlocks: true)).ConfigureAwait(false)
             : status;
@@ -253,6 +255,7 @@ internal sealed class VhdWriter : IWritableLayer
             await _space.PrepareAsync().ConfigureAwait(false);
         }
 
+        _hasUnsyncedPayload = false;
         VhdCommit commit;
         lock (_table.Lock)
         {

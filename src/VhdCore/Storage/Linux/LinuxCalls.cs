@@ -28,6 +28,8 @@ internal static unsafe partial class LinuxCalls
     public const int FALLOC_FL_KEEP_SIZE = 1;
     public const int FALLOC_FL_PUNCH_HOLE = 2;
 
+    public const uint FICLONERANGE = 0x4020_940D;
+
     public const int F_SETFL = 4;
     public const int F_OFD_GETLK = 36;
     public const int F_OFD_SETLK = 37;
@@ -77,6 +79,13 @@ internal static unsafe partial class LinuxCalls
     [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
     public static partial int FAllocate(SafeFileHandle file, int mode, long offset, long length);
 
+    [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    public static partial int IoCtl(SafeFileHandle file, nuint request, CloneRange* argument);
+
+    /// <summary>Missing from C libraries older than glibc 2.27: may throw <see cref="EntryPointNotFoundException"/>.</summary>
+    [LibraryImport("libc", EntryPoint = "copy_file_range", SetLastError = true)]
+    public static partial nint CopyFileRange(SafeFileHandle source, long* sourceOffset, SafeFileHandle target, long* targetOffset, nint count, uint flags);
+
     [LibraryImport("libc", EntryPoint = "lseek", SetLastError = true)]
     public static partial long LSeek(SafeFileHandle file, long offset, int whence);
 
@@ -97,6 +106,16 @@ internal static unsafe partial class LinuxCalls
 
     [LibraryImport("libc", EntryPoint = "fstatfs", SetLastError = true)]
     public static partial int FStatFs(SafeFileHandle file, StatFsBuffer* result);
+
+    /// <summary><c>struct file_clone_range</c>.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct CloneRange
+    {
+        public long SourceDescriptor;
+        public long SourceOffset;
+        public long SourceLength;
+        public long TargetOffset;
+    }
 
     /// <summary><c>struct flock</c> with 64-bit offsets.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 32)]

@@ -32,6 +32,36 @@ internal sealed class LinuxFileStorage : FileStorage
         _nameIsDurable = nameIsDurable;
     }
 
+    /// <summary>See <see cref="StorageClone.MayClone"/>.</summary>
+    public bool MayCloneFrom(LinuxFileStorage source)
+    {
+        var type = LinuxFileSystem.TypeOf(Handle);
+        return LinuxFileSystem.MayShareRanges(type) && LinuxFileSystem.TypeOf(source.Handle) == type && !Traits.IsBlockDevice && !source.Traits.IsBlockDevice;
+    }
+
+    /// <summary>See <see cref="StorageClone.Clone"/>.</summary>
+    public BlockStatus CloneFrom(LinuxFileStorage source, long sourceOffset, long offset, long length)
+    {
+        if (RefuseChange(CancellationToken.None) is var refusal and not BlockStatus.Ok)
+        {
+            return refusal;
+        }
+
+        if (length == 0 || !IsInside(offset, length) || !source.IsInside(sourceOffset, length))
+        {
+            return BlockStatus.Unsupported;
+        }
+
+        try
+        {
+            return LinuxClone.Run(source.Handle, sourceOffset, Handle, offset, length);
+        }
+        catch (ObjectDisposedException)
+        {
+            return BlockStatus.Closed;
+        }
+    }
+
     [SkipLocalsInit]
     protected override unsafe long TryReadCore(long offset, in BlockBuffers into, long start, long length)
     {
