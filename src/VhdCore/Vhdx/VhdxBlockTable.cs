@@ -30,7 +30,7 @@ internal sealed class VhdxBlockTable
     private readonly long _entryCount;
     private readonly long _batPageCount;
     private readonly int _blockShift;
-    private readonly int _sectorSize;
+    private readonly int _sectorShift;
     private readonly ExtentKind _absent;
     private long _dataEnd;
 
@@ -49,7 +49,7 @@ internal sealed class VhdxBlockTable
         _entryCount = Math.Min(_batRegionLength / VhdxLayout.BatEntrySize, _layout.EntryCount);
         _batPageCount = PageOf(_entryCount - 1) + 1;
         _blockShift = BitOperations.Log2(metadata.BlockSize);
-        _sectorSize = metadata.LogicalSectorSize;
+        _sectorShift = BitOperations.Log2((uint)metadata.LogicalSectorSize);
         _absent = metadata.HasParent ? ExtentKind.Parent : ExtentKind.Zero;
         _dataEnd = dataEnd;
         var bitmapPageCount = metadata.HasParent ? _layout.ChunkCount * BitmapPagesPerChunk : 0;
@@ -158,10 +158,10 @@ internal sealed class VhdxBlockTable
         }
 
         var bit = sector % VhdxTablePage.BitCount;
-        var inSector = diskOffset % _sectorSize;
-        var limit = (int)Math.Min(VhdxTablePage.BitCount - bit, Alignment.CountOf(inSector + run, _sectorSize));
+        var inSector = diskOffset & ((1L << _sectorShift) - 1);
+        var limit = (int)Math.Min(VhdxTablePage.BitCount - bit, ((inSector + run - 1) >> _sectorShift) + 1);
         var sectors = page.RunLength(bit, limit, out var isPresent);
-        run = Math.Min(run, ((long)sectors * _sectorSize) - inSector);
+        run = Math.Min(run, ((long)sectors << _sectorShift) - inSector);
         return isPresent ? Data(entry, inBlock, run) : new DiskExtent(ExtentKind.Parent, run, 0, IsAllocated: false);
     }
 
@@ -191,7 +191,7 @@ internal sealed class VhdxBlockTable
 
     private long BitmapPage(long chunk, int pageInChunk) => _batPageCount + (chunk * BitmapPagesPerChunk) + pageInChunk;
 
-    private int SectorInChunk(long diskOffset) => (int)(diskOffset / _sectorSize % VhdxLayout.SectorsPerChunk);
+    private int SectorInChunk(long diskOffset) => (int)((diskOffset >> _sectorShift) & (VhdxLayout.SectorsPerChunk - 1));
 
     private bool IsInTable(long index) => index < _entryCount;
 
