@@ -64,7 +64,7 @@ internal sealed record Finding(string Id, FindingSeverity Severity, string Struc
     public ImageException ToException(string path)
     {
         var message = $"'{path}': {Message} {NextStep}";
-        return Refusal is FindingRefusal.Unsupported or FindingRefusal.Writing
+        return Refusal == FindingRefusal.Unsupported || (Refusal == FindingRefusal.Writing && Severity != FindingSeverity.Corruption)
             ? new UnsupportedImageException(message, path, FileOffset)
             : new CorruptImageException(message, path, FileOffset);
     }

@@ -4,6 +4,7 @@ using VhdCore.Formats;
 using VhdCore.Primitives;
 using VhdCore.Storage;
 using VhdCore.Vhd;
+using VhdCore.Vhdx;
 
 namespace VhdCore.Operations;
 
@@ -12,11 +13,14 @@ public static class CheckOperation
 {
     private const string RawLengthNotSectors = "RAW-LENGTH-NOT-SECTORS";
     private const string RawLooksLikeVhd = "RAW-LOOKS-LIKE-VHD";
-    private const string ParentNotFound = "VHD-PARENT-NOT-FOUND";
-    private const string ParentUnusable = "VHD-PARENT-UNUSABLE";
+    private const string RawLooksLikeVhdx = "RAW-LOOKS-LIKE-VHDX";
+
+    private static readonly ParentIds Vhd = new("VHD-PARENT-NOT-FOUND", "VHD-PARENT-UNUSABLE");
+    private static readonly ParentIds Vhdx = new("VHDX-PARENT-NOT-FOUND", "VHDX-PARENT-UNUSABLE");
 
     /// <summary>The ids that stand here and not among a format's own.</summary>
-    internal static IReadOnlyList<string> OwnIds { get; } = [RawLengthNotSectors, RawLooksLikeVhd, ParentNotFound, ParentUnusable];
+    internal static IReadOnlyList<string> OwnIds { get; } =
+        [RawLengthNotSectors, RawLooksLikeVhd, RawLooksLikeVhdx, Vhd.NotFound, Vhd.Unusable, Vhdx.NotFound, Vhdx.Unusable];
 
     /// <summary>Checks one image. Of its parents only the nearest is looked for, and only to see that it is there and the right one.</summary>
     /// <param name="path">The image.</param>
@@ -36,34 +40,39 @@ public static class CheckOperation
         var storage = await resolver.OpenAsync(path, StorageOpenOptions.ForReading with { Sharing = options.Sharing }, cancellationToken).ConfigureAwait(false);
         await using (storage.ConfigureAwait(false))
         {
-            return options.Format == ImageFormat.Raw || !await IsVhdAsync(storage, options, cancellationToken).ConfigureAwait(false)
-                ? await CheckRawAsync(storage, cancellationToken).ConfigureAwait(false)
-                : await CheckVhdAsync(storage, options, resolver, cancellationToken).ConfigureAwait(false);
+            var format = options.Format ?? await FormatOfAsync(storage, cancellationToken).ConfigureAwait(false);
+            return format switch
+            {
+                ImageFormat.Vhd => await CheckVhdAsync(storage, options, resolver, cancellationToken).ConfigureAwait(false),
+                ImageFormat.Vhdx => await CheckVhdxAsync(storage, options, resolver, cancellationToken).ConfigureAwait(false),
+                _ => await CheckRawAsync(storage, cancellationToken).ConfigureAwait(false),
+            };
         }
     }
 
-    private static async ValueTask<bool> IsVhdAsync(IStorage storage, ImageOpenOptions options, CancellationToken cancellationToken)
+    private static async ValueTask<ImageFormat> FormatOfAsync(IStorage storage, CancellationToken cancellationToken)
     {
         try
         {
-            var format = options.Format ?? await FormatDetector.DetectAsync(storage, cancellationToken).ConfigureAwait(false);
-            return format != ImageFormat.Vhdx ? format == ImageFormat.Vhd : throw new UnsupportedImageException(
-                $"'{storage.Name}' is a VHDX, which is not checked here. 'vhdkit info' says what its structures say.", storage.Name, fileOffset: 0);
+            return await FormatDetector.DetectAsync(storage, cancellationToken).ConfigureAwait(false);
         }
         catch (CorruptImageException)
         {
-            return true; // a VHD by its name, with neither footer: the check says so
+            // By its name a VHD or a VHDX, and neither by its bytes: the check says so.
+            return storage.Name.EndsWith("vhdx", StringComparison.OrdinalIgnoreCase) ? ImageFormat.Vhdx : ImageFormat.Vhd;
         }
     }
 
     private static async ValueTask<CheckReport> CheckRawAsync(IStorage storage, CancellationToken cancellationToken)
     {
         var findings = new List<CheckFinding>();
-        if (await LooksLikeVhdAsync(storage, cancellationToken).ConfigureAwait(false))
+        var format = await LooksLikeAsync(storage, cancellationToken).ConfigureAwait(false);
+        if (format != ImageFormat.Raw)
         {
+            var isVhd = format == ImageFormat.Vhd;
             findings.Add(new CheckFinding(
-                RawLooksLikeVhd, CheckSeverity.Warning, "raw image", 0,
-                "The file was to be taken as raw, and its bytes are a VHD's: as raw, its tables and footers would be part of the disk.", IsRepairable: false));
+                isVhd ? RawLooksLikeVhd : RawLooksLikeVhdx, CheckSeverity.Warning, "raw image", 0,
+                $"The file was to be taken as raw, and its bytes are a {(isVhd ? "VHD" : "VHDX")}'s: as raw, its tables would be part of the disk.", IsRepairable: false));
         }
 
         if (!Alignment.Is(storage.Length, VhdLayout.SectorSize))
@@ -76,15 +85,15 @@ public static class CheckOperation
         return new CheckReport { Path = storage.Name, Format = ImageFormat.Raw, Findings = findings, ImageEndOffset = storage.Length };
     }
 
-    private static async ValueTask<bool> LooksLikeVhdAsync(IStorage storage, CancellationToken cancellationToken)
+    private static async ValueTask<ImageFormat> LooksLikeAsync(IStorage storage, CancellationToken cancellationToken)
     {
         try
         {
-            return await FormatDetector.DetectAsync(storage, cancellationToken).ConfigureAwait(false) == ImageFormat.Vhd;
+            return await FormatDetector.DetectAsync(storage, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is CorruptImageException or UnsupportedImageException)
         {
-            return false;
+            return ImageFormat.Raw;
         }
     }
 
@@ -93,44 +102,69 @@ public static class CheckOperation
     {
         var result = await VhdChecker.CheckAsync(storage, options, cancellationToken).ConfigureAwait(false);
         var findings = result.Findings.Select(Translate).ToList();
-        if (result.NeedsParent && options.Parents != ParentPolicy.Refuse
-            && await LookForParentAsync(storage, result.Metadata!, options, resolver, cancellationToken).ConfigureAwait(false) is { } finding)
+        if (result.NeedsParent)
         {
-            findings.Add(finding);
+            await AddParentAsync(findings, Child(storage, ImageFormat.Vhd) with { Vhd = result.Metadata }, Vhd, options, resolver, cancellationToken).ConfigureAwait(false);
         }
 
-        return new CheckReport
+        return Report(storage, ImageFormat.Vhd, findings) with
         {
-            Path = storage.Name,
-            Format = ImageFormat.Vhd,
-            Findings = [.. findings.OrderBy(finding => finding.FileOffset)],
             TotalBlocks = result.TotalBlocks,
             AllocatedBlocks = result.AllocatedBlocks,
             ImageEndOffset = result.ImageEndOffset,
         };
     }
 
-    // What is wrong with a parent is no fault of this image.
-    private static async ValueTask<CheckFinding?> LookForParentAsync(
-        IStorage storage, VhdMetadata metadata, ImageOpenOptions options, IStorageResolver resolver, CancellationToken cancellationToken)
+    private static async ValueTask<CheckReport> CheckVhdxAsync(
+        IStorage storage, ImageOpenOptions options, IStorageResolver resolver, CancellationToken cancellationToken)
     {
-        var child = new IdentifiedImage { Storage = storage, Format = ImageFormat.Vhd, Vhd = metadata, Warnings = new ImageWarnings(storage.Name, null) };
+        var result = await VhdxChecker.CheckAsync(storage, cancellationToken).ConfigureAwait(false);
+        var findings = result.Findings.Select(Translate).ToList();
+        if (result.Metadata is { HasParent: true })
+        {
+            await AddParentAsync(findings, Child(storage, ImageFormat.Vhdx) with { Vhdx = result.Metadata }, Vhdx, options, resolver, cancellationToken).ConfigureAwait(false);
+        }
+
+        return Report(storage, ImageFormat.Vhdx, findings) with
+        {
+            TotalBlocks = result.TotalBlocks,
+            AllocatedBlocks = result.AllocatedBlocks,
+            ImageEndOffset = result.ImageEndOffset,
+        };
+    }
+
+    private static IdentifiedImage Child(IStorage storage, ImageFormat format) =>
+        new() { Storage = storage, Format = format, Warnings = new ImageWarnings(storage.Name, null) };
+
+    private static CheckReport Report(IStorage storage, ImageFormat format, List<CheckFinding> findings) =>
+        new() { Path = storage.Name, Format = format, Findings = [.. findings.OrderBy(finding => finding.FileOffset)] };
+
+    // What is wrong with a parent is no fault of this image.
+    private static async ValueTask AddParentAsync(
+        List<CheckFinding> findings, IdentifiedImage child, ParentIds ids, ImageOpenOptions options, IStorageResolver resolver, CancellationToken cancellationToken)
+    {
+        if (options.Parents == ParentPolicy.Refuse)
+        {
+            return;
+        }
+
         try
         {
             var parents = new ParentResolver(resolver, options with { OnWarning = null });
-            var parent = await parents.OpenAsync(child, [resolver.Canonicalize(storage.Name)], cancellationToken).ConfigureAwait(false);
+            var parent = await parents.OpenAsync(child, [resolver.Canonicalize(child.Storage.Name)], cancellationToken).ConfigureAwait(false);
             await parent.Storage.DisposeAsync().ConfigureAwait(false);
-            return null;
         }
         catch (ParentMismatchException exception)
         {
-            return new CheckFinding(ParentNotFound, CheckSeverity.Warning, "parent", exception.FileOffset ?? metadata.HeaderOffset, exception.Message, IsRepairable: false);
+            Add(ids.NotFound, exception.FileOffset, exception.Message);
         }
         catch (ImageException exception)
         {
-            return new CheckFinding(
-                ParentUnusable, CheckSeverity.Warning, "parent", metadata.HeaderOffset, $"The parent cannot be used: {exception.Message}", IsRepairable: false);
+            Add(ids.Unusable, null, $"The parent cannot be used: {exception.Message}");
         }
+
+        void Add(string id, long? fileOffset, string message) => findings.Add(
+            new CheckFinding(id, CheckSeverity.Warning, "parent", fileOffset ?? child.Parent!.FileOffset, message, IsRepairable: false));
     }
 
     private static CheckFinding Translate(Finding finding) => new(
@@ -146,4 +180,7 @@ public static class CheckOperation
         finding.FileOffset,
         finding.Message,
         finding.IsRepairable);
+
+    /// <summary>What a format calls a parent that is not there, and one that is and cannot be used.</summary>
+    private sealed record ParentIds(string NotFound, string Unusable);
 }

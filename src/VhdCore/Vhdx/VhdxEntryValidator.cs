@@ -2,6 +2,22 @@ using VhdCore.Primitives;
 
 namespace VhdCore.Vhdx;
 
+/// <summary>Why an entry of the BAT cannot be true.</summary>
+internal enum VhdxEntryProblem
+{
+    /// <summary>It can.</summary>
+    None,
+
+    /// <summary>No block of this kind of disk is ever in the state.</summary>
+    State,
+
+    /// <summary>The block lies over the header section, the log or a region.</summary>
+    InMetadata,
+
+    /// <summary>The block lies behind the file's end.</summary>
+    BeyondEnd,
+}
+
 /// <summary>Tells possible entries of the BAT from impossible ones, each by itself ([MS-VHDX] §2.5.1). That two entries share a block is not looked for.</summary>
 internal sealed class VhdxEntryValidator
 {
@@ -41,26 +57,30 @@ internal sealed class VhdxEntryValidator
     }
 
     /// <summary>Whether an entry can be true in a file of <paramref name="fileLength"/> bytes.</summary>
-    public bool IsPossible(long index, VhdxBatEntry entry, long fileLength)
+    public bool IsPossible(long index, VhdxBatEntry entry, long fileLength) => Judge(index, entry, fileLength) == VhdxEntryProblem.None;
+
+    /// <summary>Why an entry cannot be true in a file of <paramref name="fileLength"/> bytes.</summary>
+    public VhdxEntryProblem Judge(long index, VhdxBatEntry entry, long fileLength)
     {
         if (!_layout.IsPayload(index, out var number))
         {
             // In other states, or without a parent, it is not used; a block that needs it finds that out.
             return !_isDifferencing || entry.BitmapState != SectorBitmapBlockState.Present
-                || IsFree(entry.FileOffset, VhdxLayout.SectorBitmapBlockSize, fileLength, mayBeCutShort: false);
+                ? VhdxEntryProblem.None
+                : JudgePlace(entry.FileOffset, VhdxLayout.SectorBitmapBlockSize, fileLength, mayBeCutShort: false);
         }
 
         if (number >= _layout.PayloadBlockCount)
         {
-            return true; // behind the disk's end
+            return VhdxEntryProblem.None; // behind the disk's end
         }
 
         return entry.PayloadState switch
         {
-            PayloadBlockState.Reserved => false,
-            PayloadBlockState.PartiallyPresent when !_isDifferencing => false,
-            PayloadBlockState.FullyPresent or PayloadBlockState.PartiallyPresent => IsFree(entry.FileOffset, UsedSize(number), fileLength, mayBeCutShort: true),
-            _ => true,
+            PayloadBlockState.Reserved => VhdxEntryProblem.State,
+            PayloadBlockState.PartiallyPresent when !_isDifferencing => VhdxEntryProblem.State,
+            PayloadBlockState.FullyPresent or PayloadBlockState.PartiallyPresent => JudgePlace(entry.FileOffset, UsedSize(number), fileLength, mayBeCutShort: true),
+            _ => VhdxEntryProblem.None,
         };
     }
 
@@ -76,11 +96,16 @@ internal sealed class VhdxEntryValidator
     /// <remarks>A last block that the disk does not fill may be shorter than the others: programs other than Windows leave files so.</remarks>
     public long UsedSize(long block) => Alignment.Up(Math.Min(_blockSize, _virtualSize - (block * _blockSize)), VhdxLayout.StructureAlignment);
 
-    private bool IsFree(ulong offset, long size, long fileLength, bool mayBeCutShort)
+    private VhdxEntryProblem JudgePlace(ulong offset, long size, long fileLength, bool mayBeCutShort)
     {
-        if (offset < VhdxLayout.HeaderSectionSize || offset >= (ulong)fileLength || (!mayBeCutShort && size > fileLength - (long)offset))
+        if (offset < VhdxLayout.HeaderSectionSize)
         {
-            return false;
+            return VhdxEntryProblem.InMetadata;
+        }
+
+        if (offset >= (ulong)fileLength || (!mayBeCutShort && size > fileLength - (long)offset))
+        {
+            return VhdxEntryProblem.BeyondEnd;
         }
 
         var start = (long)offset;
@@ -99,6 +124,6 @@ internal sealed class VhdxEntryValidator
             }
         }
 
-        return low == _taken.Count || _taken[low].Start - start >= size;
+        return low == _taken.Count || _taken[low].Start - start >= size ? VhdxEntryProblem.None : VhdxEntryProblem.InMetadata;
     }
 }

@@ -72,8 +72,8 @@ internal static class VhdxExaminer
 
         // Not disposed of: the storage stays the caller's.
         var view = replay is null ? storage : new VhdxReplayOverlay(storage, replay);
-        var regions = await VhdxRegionReader.ReadAsync(view, header, findings, cancellationToken).ConfigureAwait(false);
-        if (regions is null || !findings.CanGoOn)
+        var table = await VhdxRegionReader.ReadAsync(view, header, findings, cancellationToken).ConfigureAwait(false);
+        if (table is null || !findings.CanGoOn)
         {
             return null;
         }
@@ -84,9 +84,10 @@ internal static class VhdxExaminer
             Headers = headers,
             Header = header,
             Replay = replay,
-            Regions = regions,
-            BatRegion = regions.First(region => region.Id == VhdxKnownIds.BatRegion),
-            MetadataRegion = regions.First(region => region.Id == VhdxKnownIds.MetadataRegion),
+            Regions = table.Regions,
+            DamagedRegionTableOffset = table.DamagedCopyOffset,
+            BatRegion = table.Regions.First(region => region.Id == VhdxKnownIds.BatRegion),
+            MetadataRegion = table.Regions.First(region => region.Id == VhdxKnownIds.MetadataRegion),
             Items = [],
             BlockSize = 0,
             LeaveBlocksAllocated = false,

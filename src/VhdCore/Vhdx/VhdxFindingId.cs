@@ -1,6 +1,6 @@
 namespace VhdCore.Vhdx;
 
-/// <summary>The stable names of findings.</summary>
+/// <summary>The stable names of findings. Each is explained in docs/check-findings.md, which a test compares with this list.</summary>
 internal static class VhdxFindingId
 {
     public const string Signature = "VHDX-SIGNATURE";
@@ -11,6 +11,7 @@ internal static class VhdxFindingId
     public const string HeaderOneInvalid = "VHDX-HEADER-ONE-INVALID";
     public const string HeaderEqualSequence = "VHDX-HEADER-EQUAL-SEQUENCE";
     public const string HeaderContradiction = "VHDX-HEADER-CONTRADICTION";
+    public const string HeaderSequence = "VHDX-HEADER-SEQUENCE";
     public const string HeaderVersion = "VHDX-HEADER-VERSION";
     public const string LogVersion = "VHDX-LOG-VERSION";
     public const string LogLocation = "VHDX-LOG-LOCATION";
@@ -18,6 +19,7 @@ internal static class VhdxFindingId
     public const string LogNoSequence = "VHDX-LOG-NO-SEQUENCE";
     public const string LogDirty = "VHDX-LOG-DIRTY";
     public const string LogStaleEntries = "VHDX-LOG-STALE-ENTRIES";
+    public const string LogTornEntries = "VHDX-LOG-TORN-ENTRIES";
     public const string LogFileTruncated = "VHDX-LOG-FILE-TRUNCATED";
     public const string LogFileOffsets = "VHDX-LOG-FILE-OFFSETS";
     public const string LogTarget = "VHDX-LOG-TARGET";
@@ -38,6 +40,7 @@ internal static class VhdxFindingId
     public const string MetadataItemOverlap = "VHDX-METADATA-ITEM-OVERLAP";
     public const string MetadataItemDuplicate = "VHDX-METADATA-ITEM-DUPLICATE";
     public const string MetadataItemFlags = "VHDX-METADATA-ITEM-FLAGS";
+    public const string MetadataItemSize = "VHDX-METADATA-ITEM-SIZE";
     public const string MetadataItemUnknownRequired = "VHDX-METADATA-ITEM-UNKNOWN-REQUIRED";
     public const string MetadataItemUnknown = "VHDX-METADATA-ITEM-UNKNOWN";
     public const string MetadataItemMissing = "VHDX-METADATA-ITEM-MISSING";
@@ -47,10 +50,25 @@ internal static class VhdxFindingId
     public const string DiskSize = "VHDX-DISK-SIZE";
     public const string SectorSize = "VHDX-SECTOR-SIZE";
     public const string BatTooSmall = "VHDX-BAT-TOO-SMALL";
+    public const string BatState = "VHDX-BAT-STATE";
+    public const string BatReservedBits = "VHDX-BAT-RESERVED-BITS";
+    public const string BatReservedOffset = "VHDX-BAT-RESERVED-OFFSET";
+    public const string BatDraftState = "VHDX-BAT-DRAFT-STATE";
+    public const string BatBeyondEnd = "VHDX-BAT-BEYOND-END";
+    public const string BatInMetadata = "VHDX-BAT-IN-METADATA";
+    public const string BatOverlap = "VHDX-BAT-OVERLAP";
+    public const string BatAnchorShared = "VHDX-BAT-ANCHOR-SHARED";
+    public const string BatCutShort = "VHDX-BAT-CUT-SHORT";
+    public const string BatExtraEntries = "VHDX-BAT-EXTRA-ENTRIES";
+    public const string BitmapMissing = "VHDX-BITMAP-MISSING";
+    public const string BitmapUnexpected = "VHDX-BITMAP-UNEXPECTED";
+    public const string BitmapState = "VHDX-BITMAP-STATE";
+    public const string Leak = "VHDX-LEAK";
     public const string ParentUnexpected = "VHDX-PARENT-UNEXPECTED";
     public const string ParentLocatorMissing = "VHDX-PARENT-LOCATOR-MISSING";
     public const string ParentLocatorType = "VHDX-PARENT-LOCATOR-TYPE";
     public const string ParentLocatorEntry = "VHDX-PARENT-LOCATOR-ENTRY";
+    public const string ParentLocatorText = "VHDX-PARENT-LOCATOR-TEXT";
     public const string ParentLinkage = "VHDX-PARENT-LINKAGE";
     public const string ParentLinkageSecond = "VHDX-PARENT-LINKAGE-SECOND";
     public const string ParentUnnamed = "VHDX-PARENT-UNNAMED";

@@ -8,6 +8,9 @@ internal static class VhdxHeaderFinder
 {
     private const string Structure = "header";
 
+    // A writer updates the header some times in a session; no program gets here by counting.
+    private const ulong LeastUpdates = 1 << 20;
+
     /// <summary>Both headers, and the current one; null where none can serve.</summary>
     /// <remarks>Where neither checksum is right, the header with the greater number of those with a signature is given, and a finding that refuses it.</remarks>
     public static async ValueTask<VhdxHeaderPair> FindAsync(IStorage storage, FindingList findings, CancellationToken cancellationToken)
@@ -53,6 +56,13 @@ internal static class VhdxHeaderFinder
             findings.Note(
                 VhdxFindingId.HeaderEqualSequence, Structure, first.FileOffset,
                 $"Both headers have the sequence number {first.SequenceNumber} and are equal byte for byte, as Disk2vhd leaves them.");
+        }
+
+        if (current.SequenceNumber > ulong.MaxValue - LeastUpdates)
+        {
+            findings.Warn(
+                VhdxFindingId.HeaderSequence, Structure, current.FileOffset + 8,
+                $"The header's sequence number is {current.SequenceNumber}, almost the greatest there is: there is no greater one for a writer to go on with.", FindingRefusal.Writing);
         }
 
         return current;

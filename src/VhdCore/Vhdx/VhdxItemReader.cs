@@ -8,6 +8,28 @@ internal static class VhdxItemReader
 {
     private const string Structure = "metadata table";
 
+    private const uint OfFile = 4; // required
+    private const uint OfDisk = 6; // required, and copied to children
+
+    private static readonly Dictionary<Guid, uint> KnownFlags = new()
+    {
+        [VhdxKnownIds.FileParameters] = OfFile,
+        [VhdxKnownIds.VirtualDiskSize] = OfDisk,
+        [VhdxKnownIds.VirtualDiskId] = OfDisk,
+        [VhdxKnownIds.LogicalSectorSize] = OfDisk,
+        [VhdxKnownIds.PhysicalSectorSize] = OfDisk,
+        [VhdxKnownIds.ParentLocator] = OfFile,
+    };
+
+    private static readonly Dictionary<Guid, int> KnownSizes = new()
+    {
+        [VhdxKnownIds.FileParameters] = 8,
+        [VhdxKnownIds.VirtualDiskSize] = 8,
+        [VhdxKnownIds.VirtualDiskId] = 16,
+        [VhdxKnownIds.LogicalSectorSize] = 4,
+        [VhdxKnownIds.PhysicalSectorSize] = 4,
+    };
+
     /// <summary>The metadata with what the items say; null when a finding says why they cannot be told.</summary>
     public static async ValueTask<VhdxMetadata?> ReadAsync(IStorage view, VhdxMetadata draft, FindingList findings, CancellationToken cancellationToken)
     {
@@ -37,6 +59,13 @@ internal static class VhdxItemReader
         var items = new Dictionary<Guid, VhdxItem>();
         foreach (var (id, entry) in known)
         {
+            if (KnownSizes.TryGetValue(id, out var size) && entry.Length > size)
+            {
+                findings.Note(
+                    VhdxFindingId.MetadataItemSize, Structure, regionOffset + entry.Offset,
+                    $"The {NameOf(id)} has {entry.Length} bytes; the format defines the first {size}, and the others are left alone.");
+            }
+
             var bytes = new byte[entry.Length];
             await view.ReadExactAsync(regionOffset + entry.Offset, bytes, "a metadata item", cancellationToken).ConfigureAwait(false);
             items.Add(id, new VhdxItem(regionOffset + entry.Offset, bytes));
@@ -94,6 +123,10 @@ internal static class VhdxItemReader
             if ((entry.Flags & ~7U) != 0)
             {
                 findings.Note(VhdxFindingId.MetadataItemFlags, Structure, at, $"The entry of {name ?? $"item {entry.ItemId}"} has the flags 0x{entry.Flags:X8}; only the lowest three have a meaning.");
+            }
+            else if (name is not null && KnownFlags.TryGetValue(entry.ItemId, out var flags) && entry.Flags != flags)
+            {
+                findings.Note(VhdxFindingId.MetadataItemFlags, Structure, at, $"The entry of the {name} has the flags 0x{entry.Flags:X8}; the format gives it 0x{flags:X8}.");
             }
 
             if (name is null)

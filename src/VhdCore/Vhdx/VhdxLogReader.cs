@@ -32,6 +32,13 @@ internal static class VhdxLogReader
         var logOffset = (long)header.LogOffset;
         var scanner = new VhdxLogScanner(storage, logOffset, header.LogLength, header.LogGuid);
         var sequence = await scanner.FindActiveSequenceAsync(cancellationToken).ConfigureAwait(false);
+        if (scanner.TornEntryCount > 0)
+        {
+            findings.Note(
+                VhdxFindingId.LogTornEntries, Structure, logOffset + scanner.FirstTornPosition,
+                $"{scanner.TornEntryCount} entries of the log are not whole, as a power cut leaves them, or contradict their checksum; the newest whole ones are used.");
+        }
+
         if (sequence.Count == 0)
         {
             findings.Corrupt(
@@ -66,7 +73,8 @@ internal static class VhdxLogReader
 
         findings.Note(
             VhdxFindingId.LogDirty, Structure, logOffset + head.LogPosition,
-            $"The image was not closed properly: its log holds {sequence.Count} entries with {updates.Count} updates to the tables, which are taken into account whenever it is read.");
+            $"The image was not closed properly: its log holds {sequence.Count} entries to replay, with the sequence numbers {sequence[0].SequenceNumber} to {head.SequenceNumber} "
+            + $"from byte {sequence[0].LogPosition} of the log on, and in them {updates.Count} updates to the tables. They are taken into account whenever the image is read; 'vhdkit replay' makes them in the file.");
         return new VhdxLogReplay
         {
             EntryCount = sequence.Count,

@@ -22,6 +22,12 @@ internal sealed class VhdxLogScanner(IStorage storage, long logOffset, long logL
     /// <summary>Entries with another identifier: of earlier sessions.</summary>
     public int StaleEntryCount { get; private set; }
 
+    /// <summary>Entries of this session that are not whole.</summary>
+    public int TornEntryCount { get; private set; }
+
+    /// <summary>Bytes from the log's start to the first of them.</summary>
+    public long FirstTornPosition { get; private set; }
+
     private long SectorCount => logLength / VhdxLayout.LogSectorSize;
 
     /// <summary>The active sequence, its tail first; empty where there is none.</summary>
@@ -29,10 +35,14 @@ internal sealed class VhdxLogScanner(IStorage storage, long logOffset, long logL
     {
         for (long sector = 0; sector < SectorCount;)
         {
-            var (entry, examined) = await ExamineAsync(sector, cancellationToken).ConfigureAwait(false);
+            var (entry, isTorn, examined) = await ExamineAsync(sector, cancellationToken).ConfigureAwait(false);
             if (entry is { } valid)
             {
                 _entries.Add(valid);
+            }
+            else if (isTorn)
+            {
+                FirstTornPosition = TornEntryCount++ == 0 ? sector * VhdxLayout.LogSectorSize : FirstTornPosition;
             }
 
             sector += examined;
@@ -107,12 +117,17 @@ internal sealed class VhdxLogScanner(IStorage storage, long logOffset, long logL
     }
 
     /// <summary>The entry that begins at a sector, if a valid one does, and how many sectors from there on need not be looked at again.</summary>
-    private async ValueTask<(VhdxLogEntry? Entry, long Examined)> ExamineAsync(long start, CancellationToken cancellationToken)
+    private async ValueTask<(VhdxLogEntry? Entry, bool IsTorn, long Examined)> ExamineAsync(long start, CancellationToken cancellationToken)
     {
         var bytes = await ReadSectorAsync(start, cancellationToken).ConfigureAwait(false);
+        if (!IsOfThisSession(bytes.Span))
+        {
+            return (null, false, 1);
+        }
+
         if (ParseHeader(bytes.Span, start) is not { } entry)
         {
-            return (null, 1);
+            return (null, true, 1);
         }
 
         var checksum = new VhdxLogEntryHeaderView(bytes.Span).Checksum;
@@ -128,7 +143,7 @@ internal sealed class VhdxLogScanner(IStorage storage, long logOffset, long logL
                 var found = CountDataDescriptors(bytes.Span, i, entry);
                 if (found < 0)
                 {
-                    return (null, Math.Max(1, i));
+                    return (null, true, Math.Max(1, i));
                 }
 
                 dataSectors += found;
@@ -138,12 +153,12 @@ internal sealed class VhdxLogScanner(IStorage storage, long logOffset, long logL
                 var data = new VhdxLogDataSectorView(bytes.Span);
                 if (!data.HasSignature || data.SequenceNumber != entry.SequenceNumber)
                 {
-                    return (null, i);
+                    return (null, true, i);
                 }
             }
             else if (sectors - descriptorSectors - dataSectors > MaxPaddingSectors)
             {
-                return (null, i);
+                return (null, true, i);
             }
 
             sum = i == 0
@@ -152,23 +167,20 @@ internal sealed class VhdxLogScanner(IStorage storage, long logOffset, long logL
         }
 
         var isWhole = descriptorSectors + dataSectors <= sectors && Crc32C.Finish(sum) == checksum;
-        return isWhole ? (entry, sectors) : (null, Math.Min(sectors, descriptorSectors + dataSectors));
+        return isWhole ? (entry, false, sectors) : (null, true, Math.Min(sectors, descriptorSectors + dataSectors));
+    }
+
+    private bool IsOfThisSession(ReadOnlySpan<byte> bytes)
+    {
+        var header = new VhdxLogEntryHeaderView(bytes);
+        var isStale = header.HasSignature && header.LogGuid != logGuid;
+        StaleEntryCount += isStale ? 1 : 0;
+        return header.HasSignature && !isStale;
     }
 
     private VhdxLogEntry? ParseHeader(ReadOnlySpan<byte> bytes, long start)
     {
         var header = new VhdxLogEntryHeaderView(bytes);
-        if (!header.HasSignature)
-        {
-            return null;
-        }
-
-        if (header.LogGuid != logGuid)
-        {
-            StaleEntryCount++;
-            return null;
-        }
-
         var isPossible = header.SequenceNumber > 0
             && header.EntryLength >= VhdxLayout.LogSectorSize && header.EntryLength <= logLength && Alignment.Is(header.EntryLength, VhdxLayout.LogSectorSize)
             && header.Tail < logLength && Alignment.Is(header.Tail, VhdxLayout.LogSectorSize)

@@ -20,6 +20,9 @@ internal sealed record VhdxMetadata
     /// <summary>All of the region table, in its order, unknown ones too.</summary>
     public required IReadOnlyList<VhdxRegion> Regions { get; init; }
 
+    /// <summary>Bytes from the file's start to the copy of the region table that is not valid; null where both are.</summary>
+    public long? DamagedRegionTableOffset { get; init; }
+
     public required VhdxRegion BatRegion { get; init; }
 
     public required VhdxRegion MetadataRegion { get; init; }

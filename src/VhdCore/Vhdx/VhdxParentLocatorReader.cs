@@ -78,6 +78,12 @@ internal static class VhdxParentLocatorReader
             else
             {
                 entries.Add(new(key, value));
+                if (!view.IsExact(i, key, value))
+                {
+                    findings.Note(
+                        VhdxFindingId.ParentLocatorText, Structure, at,
+                        $"The parent locator's key '{VhdxText.Printable(key)}' or its value holds a NUL or half a character, which the format forbids; what comes before it is used.");
+                }
             }
         }
 

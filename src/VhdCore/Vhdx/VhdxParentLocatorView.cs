@@ -26,6 +26,14 @@ internal readonly ref struct VhdxParentLocatorView(ReadOnlySpan<byte> bytes)
             && TryGetText(BinaryPrimitives.ReadUInt32LittleEndian(entry[4..]), BinaryPrimitives.ReadUInt16LittleEndian(entry[10..]), out value);
     }
 
+    /// <summary>A key and its value are as long as the entry says: no NUL in them or behind them, and no half character.</summary>
+    public bool IsExact(int index, string key, string value)
+    {
+        var entry = _bytes.Slice(HeaderSize + (index * EntrySize), EntrySize);
+        return BinaryPrimitives.ReadUInt16LittleEndian(entry[8..]) == key.Length * sizeof(char)
+            && BinaryPrimitives.ReadUInt16LittleEndian(entry[10..]) == value.Length * sizeof(char);
+    }
+
     private bool TryGetText(uint offset, ushort length, out string text)
     {
         text = "";

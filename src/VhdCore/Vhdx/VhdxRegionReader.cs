@@ -13,12 +13,12 @@ internal static class VhdxRegionReader
     /// <param name="header">The current header, for the log's place.</param>
     /// <param name="findings">Where judgements go.</param>
     /// <param name="cancellationToken">Ends the reading.</param>
-    public static async ValueTask<IReadOnlyList<VhdxRegion>?> ReadAsync(
+    public static async ValueTask<VhdxRegionTable?> ReadAsync(
         IStorage view, VhdxHeader header, FindingList findings, CancellationToken cancellationToken)
     {
         var bytes = new byte[2 * VhdxRegionTableView.Size];
         await view.ReadExactAsync(VhdxLayout.FirstRegionTableOffset, bytes, "the region tables", cancellationToken).ConfigureAwait(false);
-        if (Choose(bytes, findings) is not { } chosen)
+        if (Choose(bytes, findings, out var isOtherDamaged) is not { } chosen)
         {
             return null;
         }
@@ -28,11 +28,11 @@ internal static class VhdxRegionReader
         JudgeIds(regions, tableOffset, findings);
         JudgeLocations(regions, tableOffset, view.Length, findings);
         JudgeOverlaps(regions, header, tableOffset, findings);
-        return regions;
+        return new VhdxRegionTable(regions, isOtherDamaged ? VhdxLayout.FirstRegionTableOffset + VhdxLayout.SecondRegionTableOffset - tableOffset : null);
     }
 
     /// <summary>Which copy counts, 0 or 1.</summary>
-    private static int? Choose(byte[] bytes, FindingList findings)
+    private static int? Choose(byte[] bytes, FindingList findings, out bool isOtherDamaged)
     {
         var faults = new string?[2];
         var isUsable = new bool[2];
@@ -45,6 +45,7 @@ internal static class VhdxRegionReader
                 : !isUsable[i] ? $"has {table.EntryCount} entries, more than the {VhdxRegionTableView.MaxEntryCount} that can be" : null;
         }
 
+        isOtherDamaged = faults[0] is not null || faults[1] is not null;
         const int First = VhdxLayout.FirstRegionTableOffset;
         const int Second = VhdxLayout.SecondRegionTableOffset;
         if (faults[0] is not null && faults[1] is not null)
@@ -60,7 +61,7 @@ internal static class VhdxRegionReader
             return isUsable[0] ? 0 : 1;
         }
 
-        if (faults[0] is not null || faults[1] is not null)
+        if (isOtherDamaged)
         {
             var bad = faults[0] is not null ? 0 : 1;
             findings.Warn(
@@ -205,3 +206,8 @@ internal static class VhdxRegionReader
 
     private static long EntryOffset(long tableOffset, int index) => tableOffset + VhdxRegionTableView.HeaderSize + ((long)index * VhdxRegionTableView.EntrySize);
 }
+
+/// <summary>What the region table says.</summary>
+/// <param name="Regions">In the table's order.</param>
+/// <param name="DamagedCopyOffset">Bytes from the file's start to the copy that is not valid; null where both are.</param>
+internal sealed record VhdxRegionTable(IReadOnlyList<VhdxRegion> Regions, long? DamagedCopyOffset);

@@ -44,6 +44,9 @@ internal sealed class VhdxReplayMap
         }
     }
 
+    /// <summary>Every run that comes from an update, by offset: where it begins and ends in the file.</summary>
+    public IEnumerable<(long Start, long End, VhdxLogUpdate Update)> Runs => _segments.Select(segment => (segment.Start, segment.End, _updates[segment.Update]));
+
     /// <summary>The first run at an offset.</summary>
     /// <param name="offset">Bytes from the file's start.</param>
     /// <param name="length">Bytes to look at, at least one.</param>

@@ -29,6 +29,20 @@ internal sealed class VhdxSpaceMap
         }
     }
 
+    /// <summary>The first range in use, or free, from a place on.</summary>
+    /// <param name="from">Bytes.</param>
+    /// <param name="limit">Bytes: where to end the search.</param>
+    /// <param name="isFree">Which is looked for.</param>
+    /// <param name="start">Where it begins, at most <paramref name="limit"/>.</param>
+    /// <returns>Bytes in it, up to <paramref name="limit"/>; 0 for none.</returns>
+    public long Find(long from, long limit, bool isFree, out long start)
+    {
+        var last = UnitsOf(limit);
+        var first = Next(from / Unit, last, isFree);
+        start = first * Unit;
+        return (Next(first, last, !isFree) - first) * Unit;
+    }
+
     /// <summary>Marks a range that is free as in use.</summary>
     /// <param name="start">Bytes; on the MiB grid.</param>
     /// <param name="length">Bytes; rounded up to it.</param>
@@ -100,6 +114,22 @@ internal sealed class VhdxSpaceMap
         cursor = Math.Max(cursor, limit);
         start = 0;
         return false;
+    }
+
+    private long Next(long unit, long last, bool isFree)
+    {
+        while (unit < last)
+        {
+            var word = (isFree ? ~Peek(unit) : Peek(unit)) >> (int)(unit % BitsPerWord);
+            if (word != 0)
+            {
+                return Math.Min(unit + BitOperations.TrailingZeroCount(word), last);
+            }
+
+            unit += BitsPerWord - (unit % BitsPerWord);
+        }
+
+        return last;
     }
 
     private static long UnitsOf(long length) => ((length - 1) / Unit) + 1;

@@ -23,6 +23,7 @@ internal sealed class VhdxSpaceReader
     private readonly long _entryCount;
     private readonly long _fileLength;
     private readonly long _batOffset;
+    private long _partialBlock = -1; // partially present, and its chunk's bitmap was not met yet
 
     private VhdxSpaceReader(IStorage storage, VhdxMetadata metadata)
     {
@@ -35,7 +36,10 @@ internal sealed class VhdxSpaceReader
         _entryCount = Math.Min(metadata.BatRegion.Length / VhdxLayout.BatEntrySize, _layout.EntryCount);
     }
 
-    /// <summary>Reads the table of a file that has no log to replay.</summary>
+    /// <summary>Reads the table.</summary>
+    /// <param name="storage">The file as it is after replay.</param>
+    /// <param name="metadata">Judged.</param>
+    /// <param name="cancellationToken">Ends the reading.</param>
     /// <exception cref="CorruptImageException">An entry cannot be true, or two share space: writing would destroy content.</exception>
     public static async ValueTask<VhdxUsedSpace> ReadAsync(IStorage storage, VhdxMetadata metadata, CancellationToken cancellationToken)
     {
@@ -81,6 +85,8 @@ internal sealed class VhdxSpaceReader
                 }
             }
         }
+
+        ThrowIfPartial();
 
         // A block that the guest gave back may take its place again, if another program writes the file next: no other gets it.
         for (long first = 0; hasAnchors && first < _entryCount; first += EntriesPerPart)
@@ -157,6 +163,7 @@ internal sealed class VhdxSpaceReader
         if (!isPayload)
         {
             var isUsed = _metadata.HasParent && entry.BitmapState == SectorBitmapBlockState.Present;
+            _partialBlock = isUsed && _partialBlock >= 0 && _layout.ChunkOf(_partialBlock) == number ? -1 : _partialBlock;
             return !isUsed ? Verdict.Unused : _map.TryMark(start, VhdxLayout.SectorBitmapBlockSize) ? Verdict.Used : Verdict.Shared;
         }
 
@@ -170,9 +177,27 @@ internal sealed class VhdxSpaceReader
             return IsAnchor(entry) ? Verdict.Anchor : Verdict.Unused;
         }
 
+        if (entry.PayloadState == PayloadBlockState.PartiallyPresent && (_partialBlock < 0 || _layout.ChunkOf(_partialBlock) != _layout.ChunkOf(number)))
+        {
+            ThrowIfPartial();
+            _partialBlock = number;
+        }
+
         // The last block need not be whole.
         var size = _validator.UsedSize(number);
         return !_map.TryMark(start, size) ? Verdict.Shared : size < _metadata.BlockSize ? Verdict.UsedInPart : Verdict.Used;
+    }
+
+    // A new bitmap for the chunk would say that the parent has all of the block's sectors.
+    private void ThrowIfPartial()
+    {
+        if (_partialBlock >= 0)
+        {
+            throw new CorruptImageException(
+                $"'{_storage.Name}': block {_partialBlock} is partially present, and its chunk has no sector bitmap to tell which sectors are here. Writing could uncover the parent's content. " +
+                "Convert what can be read into a new image.",
+                _storage.Name, _batOffset + (_layout.PayloadIndex(_partialBlock) * VhdxLayout.BatEntrySize));
+        }
     }
 
     private bool IsAnchor(VhdxBatEntry entry) =>

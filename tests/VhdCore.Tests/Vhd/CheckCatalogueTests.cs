@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using VhdCore.Operations;
 using VhdCore.Testing;
 using VhdCore.Vhd;
+using VhdCore.Vhdx;
 
 namespace VhdCore.Tests.Vhd;
 
@@ -17,7 +18,10 @@ public sealed partial class CheckCatalogueTests
 
     /// <summary>Every id that a check can report.</summary>
     internal static IEnumerable<string> AllIds() =>
-        typeof(VhdFindingId).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (string)field.GetRawConstantValue()!).Concat(CheckOperation.OwnIds);
+        new[] { typeof(VhdFindingId), typeof(VhdxFindingId) }
+            .SelectMany(ids => ids.GetFields(BindingFlags.Public | BindingFlags.Static))
+            .Select(field => (string)field.GetRawConstantValue()!)
+            .Concat(CheckOperation.OwnIds);
 
     [GeneratedRegex(@"^\| `([A-Z0-9-]+)` \|", RegexOptions.Multiline)]
     private static partial Regex IdAtLineStart();

@@ -99,6 +99,7 @@ internal static class DamagedImages
         ["VHD-BITMAP-CLEAR-WITH-DATA"] = () => Changed(Dynamic(PlainDialect.Xen), image => image[^1024] = 1),
         ["VHD-LEAK"] = () => Entry(0, 0xFFFF_FFFF),
         ["RAW-LENGTH-NOT-SECTORS"] = () => Holding(new byte[1000], "/vm/leaf.raw"),
+        ["RAW-LOOKS-LIKE-VHDX"] = () => Holding(Vhdx.VhdxDamagedImages.Dynamic().Build(), "/vm/leaf.raw"),
         ["RAW-LOOKS-LIKE-VHD"] = () => Holding(Dynamic().Build(), "/vm/leaf.raw"),
     };
 
