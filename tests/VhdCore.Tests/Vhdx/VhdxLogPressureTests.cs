@@ -1,4 +1,3 @@
-using VhdCore.Devices;
 using VhdCore.Errors;
 using VhdCore.Formats;
 using VhdCore.Storage;
