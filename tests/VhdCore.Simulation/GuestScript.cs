@@ -40,6 +40,22 @@ internal sealed class GuestScript
     /// <summary>The process that works on the disk is gone.</summary>
     public required Func<bool> IsKilled { get; init; }
 
+    /// <summary>Called when a block is trimmed or zeroed as a whole.</summary>
+    public Action? BlockCleared { get; init; }
+
+    /// <summary>Writes and flushes in turn.</summary>
+    public async Task RunRoundsAsync(int count)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            await WriteAsync(0, WriteFlags.None);
+            await FlushAsync();
+        }
+    }
+
+    /// <summary>Writes something into every block, again and again, and never flushes.</summary>
+    public Task SweepAsync(int count) => UntilKilledAsync(SweepOnAsync(count));
+
     /// <summary>Works until the first worker is through, or the process was killed.</summary>
     public async Task RunAsync(int operationCount)
     {
@@ -104,6 +120,17 @@ internal sealed class GuestScript
         }
     }
 
+    private async Task SweepOnAsync(int count)
+    {
+        for (var i = 0; i < count && !IsToStop(); i++)
+        {
+            for (var first = 0; first < Sites.Count && !IsToStop(); first += Sites.SitesPerBlock)
+            {
+                await WriteAsync(first + Random.Next(Sites.CountInBlock(first)), 1, WriteFlags.None, worker: 0);
+            }
+        }
+    }
+
     /// <summary>The others work as long as the one that flushes, which takes longer for each request.</summary>
     private bool IsToGoOn(int worker, int done, int operationCount)
     {
@@ -117,7 +144,7 @@ internal sealed class GuestScript
     private Task WriteAsync(int worker, WriteFlags flags)
     {
         var (first, count) = PickSectors(worker);
-        return Sites.HasGaps && IsWholeBlocks(worker, first) && Random.Next(6) == 0
+        return Sites.HasGaps && IsWholeBlocks(worker, first) && Random.Next(10) == 0
             ? WriteBlockAsync(first, flags, worker)
             : WriteAsync(first, count, flags, worker);
     }
@@ -180,6 +207,7 @@ internal sealed class GuestScript
 
     private Task ClearBlockAsync(int site, bool isTrim, int worker)
     {
+        BlockCleared?.Invoke();
         var first = Sites.FirstInBlock(site);
         var (offset, length) = Sites.BlockAt(site);
         return ClearAsync(first, Sites.CountInBlock(first), offset, length, isTrim, worker);

@@ -98,21 +98,21 @@ internal sealed class PowerCutRun
             world.KillAfter(_random.Next(1, MostStepsBeforeKill), _random.NextDouble());
         }
 
-        if (await OpenAsync(world) is not { } disk)
+        if (await SimulatedDisk.OpenUnlessKilledAsync(world, SimulationPlan.Leaf) is not { } disk)
         {
             Killed(cuts);
             return;
         }
 
         cuts.Phase = null;
-        cuts.Oracle = await SettleAsync(disk.Device, cuts.Oracle);
+        cuts.Oracle = await SettleAsync(disk, cuts.Oracle);
         var killPending = world.IsKillPending;
         var script = new GuestScript
         {
             Sites = new AllSectors(_plan.Size, SimulationPlan.BlockSize),
             WorkerCount = _plan.WorkerCount,
             Oracle = cuts.Oracle,
-            Device = disk.Device,
+            Device = disk,
             Scheduler = world.Scheduler,
             Random = _random,
             NextVersion = () => ++_version,
@@ -142,21 +142,6 @@ internal sealed class PowerCutRun
         Require(status, "close");
         cuts.Oracle.Flushed(begin);
         cuts.Phase = null;
-    }
-
-    /// <summary>Opens the disk; null when the process was killed meanwhile.</summary>
-    private static async Task<SimulatedChain?> OpenAsync(CrashWorld world)
-    {
-        var mayBeKilled = world.IsKillPending;
-        try
-        {
-            var disk = await SimulatedDisk.OpenAsync(world);
-            return mayBeKilled && !world.IsKillPending ? null : disk;
-        }
-        catch (ImageException) when (mayBeKilled && !world.IsKillPending)
-        {
-            return null;
-        }
     }
 
     /// <summary>The process is gone; what it wrote is in the page cache.</summary>

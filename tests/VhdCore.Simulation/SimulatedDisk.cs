@@ -1,43 +1,34 @@
 using VhdCore.Chains;
 using VhdCore.Devices;
+using VhdCore.Errors;
 using VhdCore.Formats;
 using VhdCore.Layers;
 using VhdCore.Testing.Crash;
 
 namespace VhdCore.Simulation;
 
-/// <summary>Opens a chain for writing as the library's door does, but with a clock that never strikes, so that no commit comes by itself.</summary>
+/// <summary>Opens a chain for writing as the library's door does, but with a clock that never strikes.</summary>
 internal static class SimulatedDisk
 {
-    public static async Task<SimulatedChain> OpenAsync(CrashWorld world)
+    public static async Task<ChainDevice> OpenAsync(CrashWorld world, string leaf)
     {
         var gate = new InFlightGate();
-        var chain = await ChainOpener.OpenAsync(SimulationPlan.Leaf, new ImageOpenOptions { Writable = true }, world, gate, CancellationToken.None);
-        var info = new BlockDeviceInfo { Name = SimulationPlan.Leaf };
-        return new SimulatedChain(new ChainDevice(chain.State, gate, info, new StoppedClock()));
+        var chain = await ChainOpener.OpenAsync(leaf, new ImageOpenOptions { Writable = true }, world, gate, CancellationToken.None);
+        return new ChainDevice(chain.State, gate, new BlockDeviceInfo { Name = leaf }, new StoppedClock());
     }
 
-    private sealed class StoppedClock : TimeProvider
+    /// <summary>Opens it; null when the process was killed meanwhile.</summary>
+    public static async Task<ChainDevice?> OpenUnlessKilledAsync(CrashWorld world, string leaf)
     {
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => new StoppedTimer();
-    }
-
-    private sealed class StoppedTimer : ITimer
-    {
-        public bool Change(TimeSpan dueTime, TimeSpan period) => true;
-
-        public void Dispose()
+        var mayBeKilled = world.IsKillPending;
+        try
         {
+            var disk = await OpenAsync(world, leaf);
+            return mayBeKilled && !world.IsKillPending ? null : disk;
         }
-
-        public ValueTask DisposeAsync() => default;
+        catch (ImageException) when (mayBeKilled && !world.IsKillPending)
+        {
+            return null;
+        }
     }
-}
-
-/// <summary>An open chain.</summary>
-internal sealed class SimulatedChain(ChainDevice device)
-{
-    public IBlockDevice Device => device;
-
-    public async Task<Errors.BlockStatus> CloseAsync() => await device.CloseAsync();
 }

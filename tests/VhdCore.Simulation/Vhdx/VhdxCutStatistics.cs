@@ -1,66 +1,67 @@
-using VhdCore.Testing.Crash;
-
 namespace VhdCore.Simulation.Vhdx;
 
 /// <summary>What was going on when the power was cut.</summary>
 internal enum VhdxCutPhase
 {
-    /// <summary>The image was being opened for writing, its log replayed where there was one.</summary>
-    OpenAndReplay,
+    /// <summary>The image was being opened for writing, with no log to replay.</summary>
+    Open,
 
-    /// <summary>A header was being written.</summary>
+    /// <summary>The image was being opened for writing, and its log replayed.</summary>
+    Replay,
+
+    /// <summary>A header was being updated.</summary>
     Header,
 
-    /// <summary>An entry was being written into the log.</summary>
-    Log,
-
-    /// <summary>Pages of the BAT were being put in their places.</summary>
-    Apply,
-
-    /// <summary>Guest bytes, or pages of a sector bitmap, were on their way.</summary>
+    /// <summary>Guest bytes were on their way.</summary>
     Payload,
 
-    /// <summary>Freed space was being zeroed for its next use.</summary>
-    Reuse,
+    /// <summary>An entry was being written into the log, or made durable there.</summary>
+    LogRound,
+
+    /// <summary>Pages were being put in their places.</summary>
+    Apply,
+
+    /// <summary>An entry that takes blocks out of use was being written, or freed space zeroed for its next use.</summary>
+    TrimAndReuse,
 
     /// <summary>The file's length was being changed.</summary>
     Length,
 
-    /// <summary>A flush.</summary>
-    Flush,
+    /// <summary>The image was being closed.</summary>
+    Close,
 }
 
 /// <summary>How often the power was cut in each phase. Any thread.</summary>
 internal sealed class VhdxCutStatistics
 {
     private readonly long[] _cuts = new long[Enum.GetValues<VhdxCutPhase>().Length];
+    private long _runs;
     private long _reopened;
+    private long _replayedAgain;
+    private long _kills;
 
     public long Total => _cuts.Sum();
 
     public long Reopened => _reopened;
 
-    public long this[VhdxCutPhase phase] => _cuts[(int)phase];
+    public long ReplayedAgain => _replayedAgain;
 
-    /// <summary>What a step is for, by where it is.</summary>
-    public static VhdxCutPhase PhaseOf(CrashStep step) => step.Kind switch
-    {
-        CrashStepKind.FlushStarting or CrashStepKind.Flushed => VhdxCutPhase.Flush,
-        CrashStepKind.Punch => VhdxCutPhase.Reuse,
-        CrashStepKind.Write => step.Offset switch
-        {
-            < 1 << 20 => VhdxCutPhase.Header,
-            < 2 << 20 => VhdxCutPhase.Log,
-            < 4 << 20 => VhdxCutPhase.Apply,
-            _ => VhdxCutPhase.Payload,
-        },
-        _ => VhdxCutPhase.Length,
-    };
+    public long Kills => _kills;
+
+    public long this[VhdxCutPhase phase] => _cuts[(int)phase];
 
     public void Count(VhdxCutPhase phase) => Interlocked.Increment(ref _cuts[(int)phase]);
 
+    public void CountRun() => Interlocked.Increment(ref _runs);
+
     public void CountReopened() => Interlocked.Increment(ref _reopened);
 
+    /// <summary>What a cut in a replay has left is replayed.</summary>
+    public void CountReplayedAgain() => Interlocked.Increment(ref _replayedAgain);
+
+    public void CountKill() => Interlocked.Increment(ref _kills);
+
     public override string ToString() =>
-        $"{Total} cuts ({string.Join(", ", Enum.GetValues<VhdxCutPhase>().Select(phase => $"{phase} {this[phase]}"))}), {_reopened} run on after a cut";
+        $"{Total} cuts in {_runs} runs ({string.Join(", ", Enum.GetValues<VhdxCutPhase>().Select(phase => $"{phase} {this[phase]}"))}), " +
+        $"{_reopened} run on after a cut, {_replayedAgain} of them after one in a replay, {_kills} processes killed";
 }

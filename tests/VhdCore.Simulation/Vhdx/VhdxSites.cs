@@ -1,40 +1,41 @@
 namespace VhdCore.Simulation.Vhdx;
 
 /// <summary>
-/// A VHDX's smallest block is 1 MiB; the script touches, and the checks read, a few sectors of each: its first, middle and last four. They are numbered
-/// through, and the oracle knows them by these numbers.
+/// A VHDX's smallest block is 1 MiB; the script touches, and the checks read, a few groups of sectors in each of some blocks: at its start, at its end,
+/// and in between.
 /// </summary>
-internal static class VhdxSites
+/// <param name="blocks">Which blocks, in order; the last is the disk's last.</param>
+/// <param name="blockSize">Bytes of a block.</param>
+/// <param name="diskSize">Bytes of disk; the last block need not be whole.</param>
+/// <param name="groupCount">Groups in a block, at least 2.</param>
+/// <param name="groupSize">Sites in a group: neighbours on the disk, whole logical sectors.</param>
+internal sealed class VhdxSites(int[] blocks, long blockSize, long diskSize, int groupCount, int groupSize) : DiskSites
 {
-    public const int BlockSize = 1 << 20; // bytes
-    public const int BlockCount = 4;
-    public const int GroupSize = 4; // sites that are neighbours on the disk
-    public const int SitesPerBlock = 3 * GroupSize;
-    public const int Count = BlockCount * SitesPerBlock;
-    public const int Size = BlockCount * BlockSize; // bytes of disk
+    private const int Alignment = 4096; // bytes: the largest logical sector
 
-    private const int SectorsPerBlock = BlockSize / SectorOracle.SectorSize;
+    public override int Count => blocks.Length * SitesPerBlock;
 
-    /// <summary>The disk's sector of a site.</summary>
-    public static int SectorOf(int site)
+    public override int SitesPerBlock => groupCount * groupSize;
+
+    public override bool HasGaps => true;
+
+    /// <summary>The blocks that sites lie in.</summary>
+    public IReadOnlyList<int> Blocks => blocks;
+
+    public override long OffsetOf(int site)
     {
-        var inBlock = site % SitesPerBlock;
-        var start = (inBlock / GroupSize) switch { 0 => 0, 1 => SectorsPerBlock / 2, _ => SectorsPerBlock - GroupSize };
-        return (site / SitesPerBlock * SectorsPerBlock) + start + (inBlock % GroupSize);
+        var (start, length) = BlockAt(site);
+        var group = site % SitesPerBlock / groupSize;
+        var last = length - (groupSize * Sector);
+        var inBlock = group == groupCount - 1 ? last : last / (groupCount - 1) * group / Alignment * Alignment;
+        return start + inBlock + (site % groupSize * Sector);
     }
 
-    /// <summary>Bytes of disk before a site.</summary>
-    public static long OffsetOf(int site) => (long)SectorOf(site) * SectorOracle.SectorSize;
+    public override int NeighboursAt(int site) => groupSize - (site % groupSize);
 
-    /// <summary>All sites' content, one behind the other.</summary>
-    public static byte[] Gather(Func<int, byte[]> readSector)
+    public override (long Offset, long Length) BlockAt(int site)
     {
-        var content = new byte[Count * SectorOracle.SectorSize];
-        for (var site = 0; site < Count; site++)
-        {
-            readSector(SectorOf(site)).CopyTo(content, site * SectorOracle.SectorSize);
-        }
-
-        return content;
+        var start = blocks[site / SitesPerBlock] * blockSize;
+        return (start, Math.Min(blockSize, diskSize - start));
     }
 }

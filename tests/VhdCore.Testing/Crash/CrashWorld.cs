@@ -79,6 +79,22 @@ public sealed class CrashWorld : IStorageResolver
         }
     }
 
+    /// <summary>Cells in a row; see <see cref="PeekCell"/>.</summary>
+    public byte[]?[] PeekCells(string name, int first, int count)
+    {
+        lock (Gate)
+        {
+            var file = Find(name);
+            var cells = new byte[]?[count];
+            for (var i = 0; i < count; i++)
+            {
+                cells[i] = file.Cell(first + i);
+            }
+
+            return cells;
+        }
+    }
+
     /// <summary>Bytes of a storage's length now.</summary>
     public long GetLength(string name)
     {

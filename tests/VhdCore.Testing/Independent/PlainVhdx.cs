@@ -72,6 +72,9 @@ internal sealed class PlainVhdx : IDisposable
     /// <summary>What children name this image by.</summary>
     public byte[] DataWriteId { get; }
 
+    /// <summary>Bytes of the file, after its log was applied.</summary>
+    public long Length => _length;
+
     /// <summary>Entries of the log that were applied.</summary>
     public int ReplayedEntries { get; private set; }
 
@@ -85,6 +88,13 @@ internal sealed class PlainVhdx : IDisposable
     public (int State, long Offset) Block(long block)
     {
         var entry = Entry(block + (block / ChunkRatio));
+        return ((int)(entry % 8), (long)(entry / 1048576) * 1048576);
+    }
+
+    /// <summary>The state of a chunk's sector bitmap block, and where it lies.</summary>
+    public (int State, long Offset) BitmapBlock(long chunk)
+    {
+        var entry = Entry(((chunk + 1) * ChunkRatio) + chunk);
         return ((int)(entry % 8), (long)(entry / 1048576) * 1048576);
     }
 

@@ -3,7 +3,7 @@ namespace VhdCore.Testing.Independent;
 /// <summary>Little-endian numbers, identifiers and the Castagnoli CRC, the long way.</summary>
 internal static class PlainVhdxBytes
 {
-    private static readonly uint[] Table = MakeTable();
+    private static readonly uint[][] Tables = MakeTables();
 
     /// <summary>An unsigned number of <paramref name="count"/> bytes, lowest first.</summary>
     public static ulong Number(byte[] bytes, long offset, int count)
@@ -42,11 +42,11 @@ internal static class PlainVhdxBytes
     /// <summary>The checksum of all bytes, the four at <paramref name="field"/> taken as zero.</summary>
     public static uint Checksum(byte[] bytes, int field)
     {
-        var state = 0xFFFFFFFF;
-        for (var i = 0; i < bytes.Length; i++)
+        var state = Sum(0xFFFFFFFF, bytes, 0, Math.Min(field, bytes.Length));
+        if (field < bytes.Length)
         {
-            var value = i >= field && i < field + 4 ? (byte)0 : bytes[i];
-            state = Table[(byte)(state ^ value)] ^ (state >> 8);
+            state = Sum(state, new byte[4], 0, 4);
+            state = Sum(state, bytes, field + 4, bytes.Length);
         }
 
         return state ^ 0xFFFFFFFF;
@@ -83,20 +83,46 @@ internal static class PlainVhdxBytes
         return text;
     }
 
-    private static uint[] MakeTable()
+    // Eight bytes at a time: the i-th table has what a byte comes to that i more bytes follow.
+    private static uint Sum(uint state, byte[] bytes, int from, int to)
     {
-        var table = new uint[256];
-        for (uint i = 0; i < 256; i++)
+        for (; to - from >= 8; from += 8)
         {
-            var value = i;
-            for (var bit = 0; bit < 8; bit++)
-            {
-                value = value % 2 == 1 ? (value >> 1) ^ 0x82F63B78 : value >> 1;
-            }
-
-            table[i] = value;
+            state ^= (uint)(bytes[from] + (bytes[from + 1] << 8) + (bytes[from + 2] << 16) + (bytes[from + 3] << 24));
+            state = Tables[7][(byte)state] ^ Tables[6][(byte)(state >> 8)] ^ Tables[5][(byte)(state >> 16)] ^ Tables[4][state >> 24]
+                ^ Tables[3][bytes[from + 4]] ^ Tables[2][bytes[from + 5]] ^ Tables[1][bytes[from + 6]] ^ Tables[0][bytes[from + 7]];
         }
 
-        return table;
+        for (; from < to; from++)
+        {
+            state = Tables[0][(byte)(state ^ bytes[from])] ^ (state >> 8);
+        }
+
+        return state;
+    }
+
+    private static uint[][] MakeTables()
+    {
+        var tables = new uint[8][];
+        for (var i = 0; i < 8; i++)
+        {
+            tables[i] = new uint[256];
+            for (uint value = 0; value < 256; value++)
+            {
+                tables[i][value] = i == 0 ? Divide(value) : tables[0][(byte)tables[i - 1][value]] ^ (tables[i - 1][value] >> 8);
+            }
+        }
+
+        return tables;
+    }
+
+    private static uint Divide(uint value)
+    {
+        for (var bit = 0; bit < 8; bit++)
+        {
+            value = value % 2 == 1 ? (value >> 1) ^ 0x82F63B78 : value >> 1;
+        }
+
+        return value;
     }
 }

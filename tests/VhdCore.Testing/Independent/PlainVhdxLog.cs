@@ -27,13 +27,14 @@ internal static class PlainVhdxLog
     public static List<PlainVhdxLogEntry> ActiveSequence(byte[] log, byte[] logId)
     {
         List<PlainVhdxLogEntry> candidate = [];
+        Dictionary<long, PlainVhdxLogEntry?> known = [];
         long tail = 0;
         while (true)
         {
             List<PlainVhdxLogEntry> current = [];
             long head = tail;
             long covered = 0;
-            while (ReadEntry(log, head, logId) is { } entry && (current.Count == 0 || entry.Sequence == current[^1].Sequence + 1) && covered + entry.Length <= log.Length)
+            while (EntryAt(head) is { } entry && (current.Count == 0 || entry.Sequence == current[^1].Sequence + 1) && covered + entry.Length <= log.Length)
             {
                 current.Add(entry);
                 covered += entry.Length;
@@ -52,6 +53,17 @@ internal static class PlainVhdxLog
             {
                 return candidate;
             }
+        }
+
+        PlainVhdxLogEntry? EntryAt(long at)
+        {
+            if (!known.TryGetValue(at, out var entry))
+            {
+                entry = ReadEntry(log, at, logId);
+                known.Add(at, entry);
+            }
+
+            return entry;
         }
     }
 
@@ -129,11 +141,9 @@ internal static class PlainVhdxLog
     private static byte[] Ring(byte[] log, long at, long count)
     {
         var bytes = new byte[count];
-        for (long i = 0; i < count; i++)
-        {
-            bytes[i] = log[(at + i) % log.Length];
-        }
-
+        var beforeEnd = Math.Min(count, log.Length - at);
+        Array.Copy(log, at, bytes, 0, beforeEnd);
+        Array.Copy(log, 0, bytes, beforeEnd, count - beforeEnd);
         return bytes;
     }
 }
