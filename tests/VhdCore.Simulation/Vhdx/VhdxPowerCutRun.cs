@@ -9,6 +9,7 @@ internal sealed class VhdxPowerCutRun
 {
     private const int MaxDepth = 3;
     private const int MostStepsBeforeKill = 150; // of the medium; a session has about so many
+    private const int FewStepsBeforeKill = 15; // in which a session opens and begins
     private static readonly int[] RunOnChance = [60, 100, 200]; // one cut in so many is run on, by depth
     private static readonly int[] ReplayRunOnChance = [8, 20, 40]; // of those in a replay
 
@@ -44,7 +45,7 @@ internal sealed class VhdxPowerCutRun
             var world = VhdxImages.Create(plan);
             var checker = new VhdxCutChecker(plan, world);
             var run = new VhdxPowerCutRun(plan, checker, statistics, plan.Seed, trace);
-            run.Work(world, new SectorOracle(checker.ReadPlain(world)), sessions: 2);
+            run.Work(world, new SectorOracle(checker.ReadPlain(world)), sessions: 3);
         }
         catch (Exception exception)
         {
@@ -78,8 +79,8 @@ internal sealed class VhdxPowerCutRun
 
     private async Task SessionAsync(CrashWorld world, VhdxCuts cuts, int warmUpRounds)
     {
-        var killsLater = _random.Next(5) == 0;
-        var stepsBeforeKill = _random.Next(1, MostStepsBeforeKill);
+        var killsLater = _random.Next(4) == 0;
+        var stepsBeforeKill = _random.Next(1, _random.Next(2) == 0 ? FewStepsBeforeKill : MostStepsBeforeKill);
         var partOfLastWrite = _random.NextDouble();
         if (killsLater && warmUpRounds == 0)
         {
