@@ -6,6 +6,7 @@ using VhdCore.Layers;
 using VhdCore.Storage;
 using VhdCore.Testing;
 using VhdCore.Testing.Independent;
+using VhdCore.Tests.Vhdx;
 using VhdCore.Vhd;
 
 namespace VhdCore.Tests.Devices;
@@ -29,6 +30,45 @@ public class ChainDeviceAllocationTests
         Assert.Equal(0, await Measure(i => device.ReadAsync(i % 2000 * 4096, buffer.Buffers)));
         Assert.Equal(0, await Measure(i => device.WriteAsync((112 * 512) + (i % 40 * 4096), buffer.Buffers)));
         Assert.Equal(0, await Measure(i => device.WriteAsync((112 * 512) + 77 + (i % 40 * 4096), buffer.Slice(0, 1234))));
+    }
+
+    [Theory]
+    [InlineData(512)]
+    [InlineData(4096)]
+    public async Task Reads_through_a_chain_of_vhdx_and_overwrites_allocate_nothing_in_the_steady_state(int sectorSize)
+    {
+#if DEBUG
+        Assert.Skip("Debug builds allocate the state of every async method; the Release build is what is measured.");
+#endif
+        using var folder = new TempFolder();
+        var files = new FileStorageResolver();
+        var file = new VhdxFile { Size = 16 << 20, SectorSize = sectorSize };
+        string[] names = [folder["child.vhdx"], folder["parent.vhdx"]];
+        await VhdxFiles.CreateAsync(files, names[1], file);
+        using var buffer = new NativeBuffer(8192);
+        await using (var parent = await VhdxFiles.OpenAsync(files, names[1]))
+        {
+            for (var offset = 0; offset < 4 << 20; offset += 2 * 4096)
+            {
+                Assert.Equal(BlockStatus.Ok, await parent.WriteAsync(offset, buffer.Buffers));
+            }
+        }
+
+        await VhdxFiles.CreateAsync(files, names[0], file with { Kind = ImageKind.Differencing, Parent = "parent.vhdx", ParentPath = names[1] });
+        await using var device = await VhdxFiles.OpenAsync(files, names);
+        for (var offset = 0; offset < 2 << 20; offset += 3 * 8192)
+        {
+            Assert.Equal(BlockStatus.Ok, await device.WriteAsync(offset, buffer.Buffers)); // blocks of some sectors
+        }
+
+        Assert.Equal(BlockStatus.Ok, await device.TrimAsync(3 << 20, 1 << 20)); // and one of zeros
+        Assert.Equal(BlockStatus.Ok, await device.WriteAsync(3 << 20, buffer.Buffers)); // that is whole then
+        Assert.Equal(BlockStatus.Ok, await device.FlushAsync());
+
+        Assert.Equal(0, await Measure(i => device.ReadAsync(i % 4000 * 4096, buffer.Slice(0, 4096))));
+        Assert.Equal(0, await Measure(i => device.WriteAsync(i % 80 * (3 * 8192), buffer.Buffers)));
+        Assert.Equal(0, await Measure(i => device.WriteAsync(77 + (i % 80 * (3 * 8192)), buffer.Slice(0, 1234))));
+        Assert.Equal(0, await Measure(i => device.WriteAsync((3 << 20) + (i % 200 * 4096), buffer.Slice(0, 4096))));
     }
 
     private static async Task<long> Measure(Func<int, ValueTask<BlockStatus>> request)

@@ -24,6 +24,9 @@ internal sealed record VhdxFile
 
     /// <summary>The parent's name, in the same folder.</summary>
     public string? Parent { get; init; }
+
+    /// <summary>The parent's name to the resolver, where it is another.</summary>
+    public string? ParentPath { get; init; }
 }
 
 /// <summary>Named images, created and opened below the library's door.</summary>
@@ -34,7 +37,7 @@ internal static class VhdxFiles
         var locator = new List<KeyValuePair<string, string>>();
         if (file.Parent is not null)
         {
-            locator.Add(new("parent_linkage", $"{{{(await ReadMetadataAsync(resolver, file.Parent)).Header.DataWriteGuid:D}}}"));
+            locator.Add(new("parent_linkage", $"{{{(await ReadMetadataAsync(resolver, file.ParentPath ?? file.Parent)).Header.DataWriteGuid:D}}}"));
             locator.Add(new("relative_path", @".\" + file.Parent.TrimStart('/')));
         }
 
