@@ -219,7 +219,7 @@ esac
 case "$kind" in
     all)
         build Release VhdKit.sln
-        release="$unit_projects VhdCore.Simulation VhdCore.Interop VhdCore.Fuzz VhdService.Guest"
+        release="$unit_projects VhdCore.Simulation VhdCore.Interop VhdCore.Fuzz VhdService.Fuzz VhdService.Guest"
         ;;
     unit) release="$unit_projects" ;;
     interop) release="VhdCore.Interop" ;;

@@ -14,6 +14,7 @@ internal static class Program
           allocating-writes IMAGE COUNT       COUNT writes of 4 KiB, each to another block, then one flush
           overlay PARENT CHILD SHARE          a child that holds one in SHARE of the parent's 64 KiB chunks again
           random-reads RAW DEPTH SECONDS IMAGE...  hot 4 KiB reads of images, each beside RandomAccess.Read of the raw file
+          synthetic-storage FOLDER SECONDS    what the synthetic SCSI controller costs a request; an image of 64 MiB in FOLDER
           anything else                       BenchmarkDotNet's own arguments, such as --list flat or --filter '*Crc*'
 
         """;
@@ -41,6 +42,9 @@ internal static class Program
 
             case ["random-reads", var raw, var depth, var seconds, .. var images]:
                 return await Programs.RandomReads.RunAsync(raw, int.Parse(depth), double.Parse(seconds), images);
+
+            case ["synthetic-storage", var folder, var seconds]:
+                return await Programs.SyntheticStorage.RunAsync(folder, double.Parse(seconds));
 
             case []:
                 Console.Write(Usage);

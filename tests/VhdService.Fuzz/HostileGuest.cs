@@ -10,7 +10,7 @@ namespace VhdService.Fuzz;
 /// </summary>
 /// <param name="seed">All that it does follows from this.</param>
 /// <param name="scribbles">It also writes into rings and indices; what it then commands cannot be told, so blocks are not held against it.</param>
-internal sealed class HostileGuest(int seed, bool scribbles)
+internal sealed class HostileGuest(int seed, bool scribbles) : IAsyncDisposable
 {
     private const int DiskSize = 1 << 20; // bytes
     private const int RamPages = 1024;
@@ -28,7 +28,7 @@ internal sealed class HostileGuest(int seed, bool scribbles)
     private ulong[] _pages = [];
     private FuzzTally _tally;
 
-    public async Task<FuzzTally> RunAsync()
+    public FuzzTally Run()
     {
         _disk = new RamDevice(DiskSize);
         _second = new RamDevice(DiskSize) { World = _world };
@@ -71,10 +71,14 @@ internal sealed class HostileGuest(int seed, bool scribbles)
             }
         }
 
+        return _tally;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
         await _machine.DisposeAsync(); // fails if the host had a fault
         await _disk.DisposeAsync();
         await _second.DisposeAsync();
-        return _tally;
     }
 
     private void Act()

@@ -8,6 +8,8 @@ namespace VhdService.Testing;
 /// <summary>A disk in memory, whose requests end at once, when a world gets round to it, or when the test lets them.</summary>
 internal sealed unsafe class RamDevice : IBlockDevice
 {
+    private const int MaxSegments = 300;
+
     private readonly Lock _lock = new();
     private readonly List<Action> _held = [];
     private readonly long _capacity;
@@ -82,12 +84,12 @@ internal sealed unsafe class RamDevice : IBlockDevice
     }
 
     public ValueTask<BlockStatus> ReadAsync(long offset, BlockBuffers into, CancellationToken cancellationToken = default) =>
-        World is null && !Holds ? new(Read(offset, into)) : Later(() => Read(offset, into));
+        World is null && !Holds ? new(Read(offset, into)) : ReadLater(offset, into);
 
     public ValueTask<BlockStatus> WriteAsync(long offset, BlockBuffers from, WriteFlags flags = WriteFlags.None, CancellationToken cancellationToken = default)
     {
         FuaCount += flags == WriteFlags.Fua ? 1 : 0;
-        return World is null && !Holds ? new(Write(offset, from)) : Later(() => Write(offset, from));
+        return World is null && !Holds ? new(Write(offset, from)) : WriteLater(offset, from);
     }
 
     public ValueTask<BlockStatus> FlushAsync(CancellationToken cancellationToken = default)
@@ -131,7 +133,16 @@ internal sealed unsafe class RamDevice : IBlockDevice
         var status = Fault?.Invoke(offset, into.Length) ?? BlockStatus.Ok;
         if (status == BlockStatus.Ok)
         {
-            into.CopyFrom(0, new ReadOnlySpan<byte>(_memory + offset, (int)into.Length));
+            Span<IoVec> segments = stackalloc IoVec[MaxSegments];
+            var (count, length) = into.Describe(0, into.Length, segments);
+            var from = _memory + offset;
+            foreach (var segment in segments[..count])
+            {
+                new ReadOnlySpan<byte>(from, (int)segment.Length).CopyTo(new Span<byte>((void*)segment.Address, (int)segment.Length));
+                from += segment.Length;
+            }
+
+            into.CopyFrom(length, new ReadOnlySpan<byte>(from, (int)(into.Length - length)));
         }
 
         return status;
@@ -152,6 +163,11 @@ internal sealed unsafe class RamDevice : IBlockDevice
 
         return status;
     }
+
+    // Apart from the others, because a lambda's capture is made where its method begins.
+    private ValueTask<BlockStatus> ReadLater(long offset, BlockBuffers into) => Later(() => Read(offset, into));
+
+    private ValueTask<BlockStatus> WriteLater(long offset, BlockBuffers from) => Later(() => Write(offset, from));
 
     private ValueTask<BlockStatus> Later(Func<BlockStatus> work)
     {
