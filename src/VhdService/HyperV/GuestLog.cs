@@ -7,9 +7,6 @@ internal sealed class GuestLog(Action<string>? sink)
 
     private int _lines;
 
-    /// <summary>How many sentences were left out.</summary>
-    public int Suppressed => Math.Max(0, Volatile.Read(ref _lines) - MaxLines);
-
     public void Write(string sentence)
     {
         if (sink is null || Volatile.Read(ref _lines) == int.MaxValue)

@@ -8,7 +8,6 @@ internal enum HypercallStatus : ushort
     InvalidHypercallInput = 3,
     InvalidAlignment = 4,
     InvalidParameter = 5,
-    InsufficientMemory = 11,
     InvalidConnectionId = 0x12,
     InsufficientBuffers = 0x13,
 }

@@ -184,21 +184,6 @@ internal sealed unsafe class SynicProcessor(int index, IGuestMemory memory, IInt
         }
     }
 
-    /// <summary>As after power-on.</summary>
-    public void Reset()
-    {
-        lock (_lock)
-        {
-            _control = _siefp = _simp = 0;
-            _eventFlags = _messages = null;
-            _sints.AsSpan().Fill(SintReset);
-            foreach (var queue in _queues)
-            {
-                queue?.Clear();
-            }
-        }
-    }
-
     private bool TryMap(ulong register, out byte* page, byte* before)
     {
         page = null;

@@ -131,7 +131,12 @@ internal sealed class StorvspChannel : ChannelWorker
             }
 
             // From here on it is the end of a command that wakes this, or a signal.
-            if (!CanRead || (_inFlight >= PollDepth && !_pollHasExpired))
+            if (!CanRead)
+            {
+                return false;
+            }
+
+            if (_inFlight >= PollDepth && !_pollHasExpired)
             {
                 ArmPollTimer();
                 return false;
