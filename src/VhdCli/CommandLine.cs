@@ -22,6 +22,7 @@ internal static class CommandLine
         ("read", static () => new ReadCommand()),
         ("write", static () => new WriteCommand()),
         ("hash", static () => new HashCommand()),
+        ("replay", static () => new ReplayCommand()),
     ];
 
     /// <summary>Runs the program.</summary>

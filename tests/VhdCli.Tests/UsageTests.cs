@@ -5,7 +5,7 @@ namespace VhdCli.Tests;
 
 public sealed class UsageTests
 {
-    public static TheoryData<string> Verbs { get; } = ["info", "create", "convert", "map", "check", "compare", "measure", "read", "write", "hash"];
+    public static TheoryData<string> Verbs { get; } = ["info", "create", "convert", "map", "check", "compare", "measure", "read", "write", "hash", "replay"];
 
     [Theory]
     [MemberData(nameof(Verbs))]

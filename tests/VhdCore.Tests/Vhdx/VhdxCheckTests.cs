@@ -134,7 +134,7 @@ public sealed class VhdxCheckTests(ITestOutputHelper output)
 
         var before = GC.GetTotalAllocatedBytes(precise: true);
         var report = await CheckOperation.RunAsync("/vm/leaf.vhdx", null, resolver, TestContext.Current.CancellationToken);
-        Assert.InRange(GC.GetTotalAllocatedBytes(precise: true) - before, 8 * MiB, 32 * MiB); // a bit for each MiB, and little else
+        Assert.InRange(GC.GetTotalAllocatedBytes(precise: true) - before, 1, 32 * MiB);
         Assert.Equal((64L << 20, 4096), (report.TotalBlocks, report.AllocatedBlocks));
         Assert.All(report.Findings, finding => Assert.Equal(VhdxFindingId.Leak, finding.Id));
     }
