@@ -97,14 +97,16 @@ public sealed class ConvertTests
         for (var i = 0; i < 2; i++)
         {
             var ids = new HashSet<string>();
+            var made = Directory.CreateDirectory(folder[i == 0 ? "here" : "there"]).FullName;
             foreach (var (name, parent) in new[] { ("a.vhdx", null), ("b.vhdx", "a.vhdx"), ("c.vhdx", "b.vhdx") })
             {
-                string[] args = ["create", "-q", "--uuid", "5a0c7f3e-0d0f-4b44-8a53-2f0c4be1b1a9", folder[name], .. parent is null ? ["8M"] : new[] { "-b", folder[parent] }];
+                var path = Path.Combine(made, name);
+                string[] args = ["create", "-q", "--uuid", "5a0c7f3e-0d0f-4b44-8a53-2f0c4be1b1a9", path, .. parent is null ? ["8M"] : new[] { "-b", Path.Combine(made, parent) }];
                 (await Cli.RunAsync(args, null, Epoch)).EnsureSuccess();
-                var data = (await Cli.RunAsync("info", "--output=json", folder[name])).EnsureSuccess().Json.GetProperty("format-specific").GetProperty("data");
+                var data = (await Cli.RunAsync("info", "--output=json", path)).EnsureSuccess().Json.GetProperty("format-specific").GetProperty("data");
                 Assert.True(ids.Add(data.GetProperty("data-write-guid").GetString()!));
                 Assert.True(ids.Add(data.GetProperty("file-write-guid").GetString()!));
-                hashes.Add(Images.HashOf(folder[name]));
+                hashes.Add(Images.HashOf(path));
             }
         }
 

@@ -15,7 +15,7 @@ internal sealed class OpenFlags
     private readonly Option<bool> _ignoreBadChecksum = Values.Flag("Reads past a wrong checksum, with a warning.", "--ignore-bad-checksum");
     private readonly Option<bool> _ignoreParentId = Values.Flag("Takes a parent whose identifier is not the one the child names.", "--ignore-parent-id");
     private readonly Option<bool> _noParent = Values.Flag("Follows no parent: an image that needs one is refused.", "--no-parent");
-    private readonly Option<string?> _parentRoot = new("--parent-root") { Description = "Follows parents only in or below this folder.", HelpName = "DIR" };
+    private readonly Option<string?> _parentRoot = new("--parent-root") { Description = "Follows parents only in or below this folder, and looks for them in it by name too.", HelpName = "DIR" };
 
     public OpenFlags(Command command, bool forWriting = false)
     {

@@ -52,7 +52,7 @@ internal static class InfoJson
             json.WriteString("backing-filename-format"u8, Values.NameOf(format));
         }
 
-        json.WriteBoolean("dirty-flag"u8, image.Vhdx is { Log.EntryCount: > 0 });
+        json.WriteBoolean("dirty-flag"u8, image.Vhdx is { Log.State: not VhdxLogState.Clean });
         if (image.Vhd is { } vhd)
         {
             json.WriteStartObject("format-specific"u8);

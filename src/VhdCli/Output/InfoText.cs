@@ -82,7 +82,8 @@ internal static class InfoText
     {
         text.Append($"image: {image.Path}\n");
         text.Append($"file format: {Values.NameOf(image.Format)}\n");
-        text.Append(CultureInfo.InvariantCulture, $"virtual size: {ByteSize.Format(image.VirtualSize)} ({image.VirtualSize} bytes)\n");
+        var size = image is { VirtualSize: 0, IsRefused: true } ? "unknown" : string.Create(CultureInfo.InvariantCulture, $"{ByteSize.Format(image.VirtualSize)} ({image.VirtualSize} bytes)");
+        text.Append($"virtual size: {size}\n");
         text.Append($"disk size: {(image.AllocatedBytes is { } allocated ? ByteSize.Format(allocated) : "unavailable")}\n");
         if (image.BlockSize is { } blockSize)
         {
@@ -113,7 +114,7 @@ internal static class InfoText
         if (image.Vhdx is { } vhdx)
         {
             text.Append("Format specific information:\n");
-            VhdxInfoOutput.Append(text, image.Kind, vhdx);
+            VhdxInfoOutput.Append(text, image, vhdx);
         }
     }
 

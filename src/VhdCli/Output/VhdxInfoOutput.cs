@@ -9,32 +9,49 @@ namespace VhdCli.Output;
 internal static class VhdxInfoOutput
 {
     /// <summary>Lines under "Format specific information".</summary>
-    public static void Append(StringBuilder text, ImageKind kind, VhdxInfo vhdx)
+    public static void Append(StringBuilder text, ImageInfo image, VhdxInfo vhdx)
     {
-        InfoText.Line(text, "subformat", InfoText.Subformat(kind));
+        var isKnown = IsKnown(vhdx);
+        InfoText.Line(text, "subformat", isKnown ? InfoText.Subformat(image.Kind) : "unknown");
         InfoText.Line(text, "creator", vhdx.Creator);
-        InfoText.Line(text, "sector size", $"{vhdx.LogicalSectorSize} logical, {vhdx.PhysicalSectorSize} physical");
-        InfoText.Line(text, "disk id", vhdx.VirtualDiskId is { } diskId ? InfoText.Id(diskId) : "missing");
+        if (isKnown)
+        {
+            InfoText.Line(text, "sector size", $"{vhdx.LogicalSectorSize} logical, {vhdx.PhysicalSectorSize} physical");
+            InfoText.Line(text, "disk id (page 83)", vhdx.VirtualDiskId is { } diskId ? InfoText.Id(diskId) : "missing");
+        }
+
         InfoText.Line(text, "data write id", InfoText.Id(vhdx.DataWriteGuid));
         InfoText.Line(text, "file write id", InfoText.Id(vhdx.FileWriteGuid));
         InfoText.Line(text, "headers", string.Join(", ", vhdx.Headers.Select(header =>
             (header.IsValid ? header.SequenceNumber.ToString(CultureInfo.InvariantCulture) : "invalid") + (header.IsCurrent ? " (current)" : ""))));
-        var log = vhdx.Log;
-        InfoText.Line(text, "log", $"{log.Length} bytes at {log.FileOffset}, " + (log.LogGuid == Guid.Empty ? "clean" : $"{log.EntryCount} entries with {log.UpdateCount} updates to replay"));
-        InfoText.Line(text, "blocks", string.Join(", ", Counts(vhdx).Where(count => count.Value > 0).Select(count => $"{count.Value} {count.Name}").Prepend($"{vhdx.BlockCount} in all")));
+        InfoText.Line(text, "log", $"{vhdx.Log.Length} bytes at {vhdx.Log.FileOffset}, {Describe(vhdx.Log)}");
+        if (vhdx.Log.LogGuid != Guid.Empty)
+        {
+            InfoText.Line(text, "log id", InfoText.Id(vhdx.Log.LogGuid));
+        }
+
+        if (isKnown)
+        {
+            InfoText.Line(text, "blocks", string.Join(", ", Counts(vhdx).Where(count => count.Value > 0).Select(count => $"{count.Value} {count.Name}").Prepend($"{vhdx.BlockCount} in all")));
+        }
+
         foreach (var (key, value) in vhdx.ParentLocator)
         {
-            InfoText.Line(text, key, value);
+            InfoText.Line(text, "parent locator " + key, value);
         }
     }
 
     /// <summary>The members of "data".</summary>
     public static void Write(Utf8JsonWriter json, ImageInfo image, VhdxInfo vhdx)
     {
-        json.WriteString("subformat"u8, InfoText.Subformat(image.Kind));
         json.WriteString("creator"u8, vhdx.Creator);
-        json.WriteNumber("logical-sector-size"u8, vhdx.LogicalSectorSize);
-        json.WriteNumber("physical-sector-size"u8, vhdx.PhysicalSectorSize);
+        if (IsKnown(vhdx))
+        {
+            json.WriteString("subformat"u8, InfoText.Subformat(image.Kind));
+            json.WriteNumber("logical-sector-size"u8, vhdx.LogicalSectorSize);
+            json.WriteNumber("physical-sector-size"u8, vhdx.PhysicalSectorSize);
+        }
+
         if (vhdx.VirtualDiskId is { } diskId)
         {
             json.WriteString("virtual-disk-id"u8, InfoText.Id(diskId));
@@ -55,6 +72,7 @@ internal static class VhdxInfoOutput
 
         json.WriteEndArray();
         json.WriteStartObject("log"u8);
+        json.WriteString("state"u8, vhdx.Log.State switch { VhdxLogState.Clean => "clean", VhdxLogState.Dirty => "dirty", _ => "unreplayable" });
         json.WriteString("guid"u8, InfoText.Id(vhdx.Log.LogGuid));
         json.WriteNumber("offset"u8, vhdx.Log.FileOffset);
         json.WriteNumber("length"u8, vhdx.Log.Length);
@@ -97,6 +115,16 @@ internal static class VhdxInfoOutput
 
         json.WriteEndArray();
     }
+
+    // A refused image may not say what disk it is.
+    private static bool IsKnown(VhdxInfo vhdx) => vhdx.LogicalSectorSize > 0;
+
+    private static string Describe(VhdxLogInfo log) => log.State switch
+    {
+        VhdxLogState.Clean => "clean",
+        VhdxLogState.Dirty => $"dirty: {log.EntryCount} entries with {log.UpdateCount} updates to replay",
+        _ => "cannot be replayed",
+    };
 
     private static IEnumerable<(string Name, long Value)> Counts(VhdxInfo vhdx) => vhdx.Blocks is not { } blocks ? [] :
     [

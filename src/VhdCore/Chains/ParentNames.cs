@@ -15,6 +15,7 @@ internal static class ParentNames
     private const string FileScheme = "file://";
     private const string VolumePrefix = "Volume{";
     private const int MaxShownLength = 256; // characters
+    private const int MaxFoldersAbove = 32;
 
     // Longer than any path: Linux takes 4096 bytes, Windows 32767 characters.
     private static readonly int MaxNameLength = OperatingSystem.IsWindows() ? 32_767 : 4096;
@@ -39,6 +40,51 @@ internal static class ParentNames
             if (seen.Add(candidate))
             {
                 candidates.Add(candidate);
+            }
+        }
+
+        return candidates;
+    }
+
+    /// <summary>
+    /// Where else a parent may lie that the child names by a drive, a volume or a server: below each folder above the child, one of which may hold what that drive
+    /// or share held; and below a folder that the caller gives, also by its bare name.
+    /// </summary>
+    /// <param name="childName">The child's canonical name.</param>
+    /// <param name="written">What the child calls its parent, as it stands in the file.</param>
+    /// <param name="root">A folder's canonical name; null for none.</param>
+    /// <param name="resolver">Whose names are made.</param>
+    public static IReadOnlyList<string> WiderCandidates(string childName, IReadOnlyList<string> written, string? root, IStorageResolver resolver)
+    {
+        var candidates = new List<string>();
+        foreach (var name in written)
+        {
+            if (name.Length is 0 || name.Length > MaxNameLength || name.Contains('\0', StringComparison.Ordinal))
+            {
+                continue;
+            }
+
+            var path = PathOnDrive(name);
+            if (path is not null && !OperatingSystem.IsWindows())
+            {
+                var up = "";
+                for (var depth = childName.Count(character => character == '/'); depth > 1 && up.Length < 3 * MaxFoldersAbove; depth--)
+                {
+                    up += "../";
+                    candidates.Add(resolver.Combine(childName, up + path));
+                }
+            }
+
+            if (root is not null)
+            {
+                var inRoot = Path.EndsInDirectorySeparator(root) ? root + "child" : root + "/child";
+                foreach (var below in new[] { path, name.Replace('\\', '/').Split('/')[^1] })
+                {
+                    if (below?.Length > 0 && below is not ("." or ".."))
+                    {
+                        candidates.Add(resolver.Combine(inRoot, below));
+                    }
+                }
             }
         }
 
@@ -112,6 +158,33 @@ internal static class ParentNames
 
         Add(names, withoutDrive.TrimStart('/'));
         Add(names, withoutDrive[(withoutDrive.LastIndexOf('/') + 1)..]);
+    }
+
+    /// <summary>The path on a drive, a volume or a server's share, with slashes; null for any other name.</summary>
+    private static string? PathOnDrive(string written)
+    {
+        var path = WithoutDevicePrefix(written).Replace('\\', '/');
+        if (path.Length >= 2 && path[1] == ':' && char.IsAsciiLetter(path[0]))
+        {
+            path = path[2..];
+        }
+        else if (path.StartsWith(VolumePrefix, StringComparison.OrdinalIgnoreCase) && path.Contains('}', StringComparison.Ordinal))
+        {
+            path = path[(path.IndexOf('}', StringComparison.Ordinal) + 1)..];
+        }
+        else if (written.StartsWith(@"\\", StringComparison.Ordinal))
+        {
+            // Some write \\?\server\share, without UNC.
+            var parts = path.TrimStart('/').Split('/', 3);
+            path = parts.Length == 3 ? parts[2] : "";
+        }
+        else
+        {
+            return null;
+        }
+
+        path = path.TrimStart('/');
+        return path.Length > 0 && !path.Split('/').Contains("..") ? path : null;
     }
 
     // \\?\C:\x is C:\x, and \\?\UNC\server\share is \\server\share; MacX paths can be "/C:/x".

@@ -61,6 +61,15 @@ internal sealed class ParentResolver
             }
         }
 
+        search.IsWide = true;
+        foreach (var candidate in ParentNames.WiderCandidates(_resolver.Canonicalize(child.Storage.Name), reference.Names, _root, _resolver))
+        {
+            if (await TryAsync(candidate, search, chain, cancellationToken).ConfigureAwait(false) is { } parent)
+            {
+                return parent;
+            }
+        }
+
         throw search.Failure();
     }
 

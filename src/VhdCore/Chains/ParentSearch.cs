@@ -12,6 +12,7 @@ internal sealed class ParentSearch(IdentifiedImage child, string? root)
     private readonly StringBuilder _tried = new();
     private readonly HashSet<string> _places = new(StringComparer.Ordinal); // canonical
     private int _existing;
+    private int _guessed;
     private bool _hasOutside;
     private bool _hasCycle;
     private ImageException? _unusable;
@@ -29,14 +30,17 @@ internal sealed class ParentSearch(IdentifiedImage child, string? root)
     /// <summary>No other name has led there yet.</summary>
     public bool IsFirst(string canonical) => _places.Add(canonical);
 
-    public void NoteMissing(string candidate) => Note(candidate, "does not exist");
+    /// <summary>Places are guessed now that the child does not name. Those without a file are counted and not listed.</summary>
+    public bool IsWide { get; set; }
+
+    public void NoteMissing(string candidate) => NoteNothing(candidate, "does not exist");
 
     public void NoteMoved(string candidate) => Note(candidate, "changed its place while it was opened");
 
     public void NoteOutside(string candidate)
     {
-        _hasOutside = true;
-        Note(candidate, $"lies outside '{root}'");
+        _hasOutside |= !IsWide;
+        NoteNothing(candidate, $"lies outside '{root}'");
     }
 
     public void NoteCycle(string candidate)
@@ -67,12 +71,18 @@ internal sealed class ParentSearch(IdentifiedImage child, string? root)
             return _unusable;
         }
 
+        if (_guessed > 0)
+        {
+            _tried.Append($"\n  and in {_guessed} more places, below the folders above the image{(root is null ? "" : $" and below '{ParentNames.Printable(root)}'")}");
+        }
+
         var path = Child.Storage.Name;
         var tried = _tried.Length == 0 ? "\n  nothing: the image gives no name that could be a file's" : _tried.ToString();
         if (_existing > 0)
         {
             return new ParentMismatchException(
                 $"'{path}' was made from a parent with the identifier {Reference.IdText}, and no file that its names lead to is that one. Tried:{tried}\n" +
+                (Reference.Format == ImageFormat.Vhdx ? "A VHDX gets a new identifier when its content changes: a parent that was written to since the child was made no longer fits, and only a copy from before does. " : "") +
                 "Put the right parent beside the image. If one of these is known to be right, --ignore-parent-id takes the first.",
                 path, Reference.IdOffset, _unusable);
         }
@@ -88,6 +98,18 @@ internal sealed class ParentSearch(IdentifiedImage child, string? root)
             $"'{path}' holds only what differs from a parent ({Reference.Description}), and the parent was not found. Tried:{tried}\n" +
             (_hasOutside ? $"Parents may lie only below '{root}': move it there, or allow its folder." : "Put the parent beside the image, under one of these names."),
             path, locators);
+    }
+
+    private void NoteNothing(string candidate, string outcome)
+    {
+        if (IsWide)
+        {
+            _guessed++;
+        }
+        else
+        {
+            Note(candidate, outcome);
+        }
     }
 
     private void Note(string candidate, string outcome) => _tried.Append($"\n  '{ParentNames.Printable(candidate)}' {outcome}");

@@ -38,7 +38,7 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
             _owned.Add(storage);
             unpublished = new UnpublishedFile(resolver, storage, target, replaced);
             var identifiers = VhdxCreation.Identifiers(options, parents?.Images[0]);
-            await WriteAsync(storage, target, parents?.Images[0], identifiers, cancellationToken).ConfigureAwait(false);
+            await WriteAsync(storage, target, parents, identifiers, cancellationToken).ConfigureAwait(false);
 
             _owned.Remove(storage); // opening takes it over, whether it succeeds or not
             var gate = new InFlightGate();
@@ -161,7 +161,10 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
         if (chain.Images[0].Format == ImageFormat.Vhdx != (options.Format == ImageFormat.Vhdx))
         {
             return new UnsupportedImageException(
-                $"'{chain.Images[0].Path}' and its child must both be VHDX images, or neither: their sectors are kept differently. Convert one of them first.", chain.Images[0].Path);
+                options.Format == ImageFormat.Vhdx
+                    ? $"'{chain.Images[0].Path}' is no VHDX, and nothing else can be a VHDX's parent. Convert it to VHDX first, or make the child a VHD."
+                    : $"'{chain.Images[0].Path}' is a VHDX, and a VHD's parent is a VHD or a raw file. Make the child a VHDX, or convert the parent first.",
+                chain.Images[0].Path);
         }
 
         if (options.LogicalSectorSize is { } asked && chain.Images[0].Vhdx is { LogicalSectorSize: var sectorSize } && sectorSize != asked)
@@ -189,8 +192,9 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
             : storage;
     }
 
-    private async ValueTask WriteAsync(IStorage storage, string target, ImageInfo? parent, VhdxIdentifiers identifiers, CancellationToken cancellationToken)
+    private async ValueTask WriteAsync(IStorage storage, string target, OpenedChain? parents, VhdxIdentifiers identifiers, CancellationToken cancellationToken)
     {
+        var parent = parents?.Images[0];
         var size = options.Size ?? parent!.VirtualSize;
         if (options.Format == ImageFormat.Raw)
         {
@@ -201,11 +205,17 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
         if (options.Format == ImageFormat.Vhdx)
         {
             var locator = parent is null ? null : Reference(parent, target);
-            await VhdxCreator.CreateAsync(storage, VhdxCreation.Parameters(options, parent, locator, identifiers), cancellationToken).ConfigureAwait(false);
+            var parameters = VhdxCreation.Parameters(options, parent, locator, identifiers);
+            if (parents is not null)
+            {
+                parameters = parameters with { DiskItems = await VhdxDiskItem.ReadAsync(parents.State.Leaf.Storage, cancellationToken).ConfigureAwait(false) };
+            }
+
+            await VhdxCreator.CreateAsync(storage, parameters, cancellationToken).ConfigureAwait(false);
             return;
         }
 
-        var parameters = new VhdCreateParameters
+        var vhd = new VhdCreateParameters
         {
             Kind = options.Kind,
             Size = size,
@@ -216,7 +226,7 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
             Preallocate = options.Preallocate,
             Parent = parent is null ? null : Reference(parent, target),
         };
-        await VhdCreator.CreateAsync(storage, parameters, cancellationToken).ConfigureAwait(false);
+        await VhdCreator.CreateAsync(storage, vhd, cancellationToken).ConfigureAwait(false);
     }
 
     private VhdParentReference Reference(ImageInfo parent, string target)

@@ -34,7 +34,7 @@ internal static class VhdxCreation
             VirtualDiskId = vhdx?.VirtualDiskId ?? options.UniqueId ?? identifiers.NextGuid(),
             DataWriteGuid = identifiers.NextGuid(),
             FileWriteGuid = identifiers.NextGuid(),
-            ParentLocator = vhdx is null ? [] : Locator(vhdx.DataWriteGuid, reference!),
+            ParentLocator = vhdx is null ? [] : Locator(vhdx.DataWriteGuid, reference!, identifiers.AreReproducible),
         };
     }
 
@@ -42,7 +42,7 @@ internal static class VhdxCreation
     public static VhdxIdentifiers Identifiers(ImageCreateOptions options, ImageInfo? parent) =>
         options is { UniqueId: { } id, Timestamp: { } time } ? VhdxIdentifiers.From(id, time, parent?.Vhdx?.DataWriteGuid ?? Guid.Empty) : VhdxIdentifiers.Random();
 
-    private static List<KeyValuePair<string, string>> Locator(Guid linkage, VhdParentReference parent)
+    private static List<KeyValuePair<string, string>> Locator(Guid linkage, VhdParentReference parent, bool isReproducible)
     {
         var locator = new List<KeyValuePair<string, string>> { new("parent_linkage", $"{{{linkage:D}}}") };
         if (!OperatingSystem.IsWindows() || !Path.IsPathRooted(parent.RelativePath))
@@ -50,9 +50,11 @@ internal static class VhdxCreation
             locator.Add(new("relative_path", VhdxParentPath(parent.RelativePath)));
         }
 
-        if (OperatingSystem.IsWindows())
+        // Without a drive it is no Windows path, but leads here to the parent when the child was moved alone, and is the only key of which libvhdi takes the name.
+        // What is to come out the same everywhere cannot have it.
+        if (OperatingSystem.IsWindows() || (Path.IsPathRooted(parent.AbsolutePath) && !isReproducible))
         {
-            locator.Add(new("absolute_win32_path", @"\\?\" + parent.AbsolutePath));
+            locator.Add(new("absolute_win32_path", OperatingSystem.IsWindows() ? @"\\?\" + parent.AbsolutePath : parent.AbsolutePath.Replace('/', '\\')));
         }
 
         return locator;

@@ -12,12 +12,15 @@ internal sealed class FindingList
     /// <summary>Those kept, in the order in which the image was looked at.</summary>
     public IReadOnlyList<Finding> All => _findings;
 
+    /// <summary>Goes on where the bytes are only of a kind or state that is not handled.</summary>
+    public bool IsLenient { get; init; }
+
     /// <summary>Nothing so far says that the bytes contradict the format or are not handled: what follows from them can be looked at.</summary>
     public bool CanGoOn { get; private set; } = true;
 
     public void Add(Finding finding)
     {
-        CanGoOn &= finding.Refusal is not (FindingRefusal.Corrupt or FindingRefusal.Unsupported);
+        CanGoOn &= finding.Refusal != FindingRefusal.Corrupt && (IsLenient || finding.Refusal != FindingRefusal.Unsupported);
         var count = _seen.TryGetValue(finding.Id, out var seen) ? seen.Count + 1 : 1;
         if (count <= MaxPerId)
         {

@@ -12,7 +12,7 @@ public sealed record ImageInfo
     /// <summary>How the image keeps its content.</summary>
     public required ImageKind Kind { get; init; }
 
-    /// <summary>Bytes of virtual disk.</summary>
+    /// <summary>Bytes of virtual disk; 0 where a refused image does not tell.</summary>
     public required long VirtualSize { get; init; }
 
     /// <summary>Bytes in the file.</summary>

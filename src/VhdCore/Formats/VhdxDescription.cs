@@ -38,27 +38,63 @@ internal static class VhdxDescription
         byState[(int)PayloadBlockState.PartiallyPresent],
         byState[(int)PayloadBlockState.Reserved]);
 
-    private static VhdxInfo Fields(VhdxMetadata metadata, VhdxBlockCounts? blocks)
+    /// <summary>A VHDX whose structures do not say what disk it is.</summary>
+    /// <param name="storage">Its file.</param>
+    /// <param name="glimpse">What can be told.</param>
+    /// <param name="warnings">Why it is refused.</param>
+    public static ImageInfo OfUnknown(IStorage storage, VhdxGlimpse glimpse, IReadOnlyList<string> warnings)
     {
-        var header = metadata.Header;
-        return new VhdxInfo
+        var header = glimpse.Headers.Current;
+        return new()
         {
-            Creator = metadata.Creator,
-            Headers = [Header(metadata.Headers.First, header), Header(metadata.Headers.Second, header)],
-            FileWriteGuid = header.FileWriteGuid,
-            DataWriteGuid = header.DataWriteGuid,
-            Log = new VhdxLogInfo((long)header.LogOffset, header.LogLength, header.LogGuid, metadata.Replay?.EntryCount ?? 0, metadata.Replay?.Updates.Count ?? 0),
-            VirtualDiskId = metadata.VirtualDiskId,
-            LogicalSectorSize = metadata.LogicalSectorSize,
-            PhysicalSectorSize = metadata.PhysicalSectorSize,
-            LeaveBlocksAllocated = metadata.LeaveBlocksAllocated,
-            Regions = [.. metadata.Regions.Select(region => new VhdxRegionInfo(region.Id, (long)region.FileOffset, region.Length, region.IsRequired))],
-            ParentLocator = metadata.Parent?.Entries ?? [],
-            BlockCount = metadata.BatLayout.PayloadBlockCount,
-            Blocks = blocks,
+            Path = storage.Name,
+            Format = ImageFormat.Vhdx,
+            Kind = ImageKind.Dynamic,
+            VirtualSize = 0,
+            FileLength = storage.Length,
+            AllocatedBytes = storage.Traits.AllocatedBytes?.Invoke(),
+            UniqueId = header?.DataWriteGuid,
+            IsRefused = true,
+            Warnings = warnings,
+            Vhdx = new VhdxInfo
+            {
+                Creator = glimpse.Creator,
+                Headers = Headers(glimpse.Headers),
+                FileWriteGuid = header?.FileWriteGuid ?? Guid.Empty,
+                DataWriteGuid = header?.DataWriteGuid ?? Guid.Empty,
+                Log = header is null ? new VhdxLogInfo(VhdxLogState.Unreplayable, 0, 0, Guid.Empty, 0, 0) : Log(header, glimpse.Replay),
+                LogicalSectorSize = 0,
+                PhysicalSectorSize = 0,
+                LeaveBlocksAllocated = false,
+                Regions = [],
+                BlockCount = 0,
+            },
         };
     }
 
-    private static VhdxHeaderInfo Header(VhdxHeader header, VhdxHeader current) =>
-        new(header.IsValid, header.FileOffset == current.FileOffset, header.SequenceNumber);
+    private static VhdxInfo Fields(VhdxMetadata metadata, VhdxBlockCounts? blocks) => new()
+    {
+        Creator = metadata.Creator,
+        Headers = Headers(metadata.Headers),
+        FileWriteGuid = metadata.Header.FileWriteGuid,
+        DataWriteGuid = metadata.Header.DataWriteGuid,
+        Log = Log(metadata.Header, metadata.Replay),
+        VirtualDiskId = metadata.VirtualDiskId,
+        LogicalSectorSize = metadata.LogicalSectorSize,
+        PhysicalSectorSize = metadata.PhysicalSectorSize,
+        LeaveBlocksAllocated = metadata.LeaveBlocksAllocated,
+        Regions = [.. metadata.Regions.Select(region => new VhdxRegionInfo(region.Id, (long)region.FileOffset, region.Length, region.IsRequired))],
+        ParentLocator = metadata.Parent?.Entries ?? [],
+        BlockCount = metadata.BatLayout.PayloadBlockCount,
+        Blocks = blocks,
+    };
+
+    private static VhdxLogInfo Log(VhdxHeader header, VhdxLogReplay? replay) => new(
+        !header.HasLogToReplay ? VhdxLogState.Clean : replay is null ? VhdxLogState.Unreplayable : VhdxLogState.Dirty,
+        (long)header.LogOffset, header.LogLength, header.LogGuid, replay?.EntryCount ?? 0, replay?.Updates.Count ?? 0);
+
+    private static IReadOnlyList<VhdxHeaderInfo> Headers(VhdxHeaderPair headers) => [Header(headers.First, headers.Current), Header(headers.Second, headers.Current)];
+
+    private static VhdxHeaderInfo Header(VhdxHeader header, VhdxHeader? current) =>
+        new(header.IsValid, header.FileOffset == current?.FileOffset, header.SequenceNumber);
 }

@@ -1,6 +1,9 @@
 namespace VhdCore.Formats;
 
-/// <summary>What only a VHDX has, as its structures say, after the replay of its log. Section numbers are [MS-VHDX]'s.</summary>
+/// <summary>
+/// What only a VHDX has, as its structures say, after the replay of its log. Of an image that is refused, as much as can be told: numbers are 0 and identifiers
+/// are all zeros where it cannot. Section numbers are [MS-VHDX]'s.
+/// </summary>
 public sealed record VhdxInfo
 {
     /// <summary>The program that made the file, as it named itself (§2.2.1).</summary>
@@ -49,13 +52,27 @@ public sealed record VhdxInfo
 /// <param name="SequenceNumber">The greater one is current.</param>
 public sealed record VhdxHeaderInfo(bool IsValid, bool IsCurrent, ulong SequenceNumber);
 
+/// <summary>What a VHDX's log holds.</summary>
+public enum VhdxLogState
+{
+    /// <summary>Nothing that counts: the image was closed properly, or never changed.</summary>
+    Clean,
+
+    /// <summary>Changes that have to be replayed. Reading takes them into account; opening for writing replays them into the file.</summary>
+    Dirty,
+
+    /// <summary>Changes that have to be replayed and cannot be, as entries are damaged or aim at impossible places: the image is refused.</summary>
+    Unreplayable,
+}
+
 /// <summary>The log.</summary>
+/// <param name="State">Whether there is something to replay.</param>
 /// <param name="FileOffset">Bytes from the file's start.</param>
 /// <param name="Length">Bytes.</param>
 /// <param name="LogGuid">All zeros when there is nothing to replay.</param>
 /// <param name="EntryCount">Entries to replay.</param>
 /// <param name="UpdateCount">Updates in those entries.</param>
-public sealed record VhdxLogInfo(long FileOffset, long Length, Guid LogGuid, int EntryCount, int UpdateCount);
+public sealed record VhdxLogInfo(VhdxLogState State, long FileOffset, long Length, Guid LogGuid, int EntryCount, int UpdateCount);
 
 /// <summary>A region of the file.</summary>
 /// <param name="Id">Which.</param>

@@ -62,9 +62,14 @@ public static class InfoOperation
     {
         var examination = await VhdxExaminer.ExamineAsync(storage, cancellationToken).ConfigureAwait(false);
         var refusal = examination.Refusal(options);
-        var metadata = examination.Metadata ?? throw refusal!;
         var odd = examination.Findings.Where(finding => finding.Severity != FindingSeverity.Note).Select(finding => finding.Message);
         var warnings = new List<string>(refusal is null ? odd : odd.Where(message => !refusal.Message.Contains(message, StringComparison.Ordinal)).Prepend(refusal.Message));
+        var glimpse = examination.Metadata is not null ? null : await VhdxGlimpse.TakeAsync(storage, cancellationToken).ConfigureAwait(false) ?? throw refusal!;
+        if ((examination.Metadata ?? glimpse!.Metadata) is not { } metadata)
+        {
+            return [VhdxDescription.OfUnknown(storage, glimpse!, warnings)];
+        }
+
         var described = await DescribeAsync(storage, metadata, warnings, cancellationToken).ConfigureAwait(false) with { IsRefused = refusal is not null };
         if (refusal is not null || !metadata.HasParent || options.Parents == ParentPolicy.Refuse)
         {

@@ -25,6 +25,14 @@ internal static class VhdxBlockCounter
             var count = (int)Math.Min(part.Length / VhdxLayout.BatEntrySize, end - first);
             var offset = (long)metadata.BatRegion.FileOffset + (first * VhdxLayout.BatEntrySize);
             await view.ReadExactAsync(offset, part.AsMemory(0, count * VhdxLayout.BatEntrySize), "the BAT", cancellationToken).ConfigureAwait(false);
+            if (!part.AsSpan(0, count * VhdxLayout.BatEntrySize).ContainsAnyExcept((byte)0))
+            {
+                // As most of a large disk's table is. Each chunk's payload entries are followed by one of its sector bitmap.
+                counts[(int)PayloadBlockState.NotPresent] += count - (((first + count) / (layout.ChunkRatio + 1)) - (first / (layout.ChunkRatio + 1)));
+                first += count;
+                continue;
+            }
+
             for (var i = 0; i < count; i++)
             {
                 var entry = new VhdxBatEntry(BinaryPrimitives.ReadUInt64LittleEndian(part.AsSpan(i * VhdxLayout.BatEntrySize)));

@@ -37,6 +37,9 @@ internal sealed record VhdxCreateParameters
     /// <summary>The parent locator's keys and values, for a differencing image; empty otherwise.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> ParentLocator { get; init; } = [];
 
+    /// <summary>What a differencing image has from its parent and nobody here knows.</summary>
+    public IReadOnlyList<VhdxDiskItem> DiskItems { get; init; } = [];
+
     /// <summary>Writes the blocks of a fixed disk out instead of leaving them to the file system.</summary>
     public bool Preallocate { get; init; }
 

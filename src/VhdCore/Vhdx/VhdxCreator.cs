@@ -16,7 +16,6 @@ internal static class VhdxCreator
     private const string Creator = "VhdKit";
     private const int UsualDynamicBlockSize = 32 << 20; // bytes, as Hyper-V
     private const int UsualDifferencingBlockSize = 2 << 20; // bytes, as Hyper-V
-    private const uint MetadataLength = VhdxLayout.OneMiB;
     private const int WriteSize = 1 << 20; // bytes of BAT written at a time
 
     /// <summary>Writes every structure of the image and flushes.</summary>
@@ -31,13 +30,15 @@ internal static class VhdxCreator
         var bat = Layout(parameters);
         var logOffset = (long)VhdxLayout.HeaderSectionSize;
         var metadataOffset = logOffset + parameters.LogLength;
-        var batOffset = metadataOffset + MetadataLength;
+        var metadata = VhdxMetadataWriter.Metadata(parameters);
+        var metadataLength = Alignment.Up(metadata.Length, VhdxLayout.OneMiB);
+        var batOffset = metadataOffset + metadataLength;
         var batLength = BatLength(bat);
-        var dataOffset = DataOffset(parameters);
+        var dataOffset = batOffset + batLength;
         var end = dataOffset + (parameters.Kind == ImageKind.Fixed ? bat.PayloadBlockCount * parameters.BlockSize : 0);
 
         await storage.SetLengthOrThrowAsync(end, cancellationToken).ConfigureAwait(false);
-        await storage.WriteExactAsync(metadataOffset, VhdxMetadataWriter.Metadata(parameters), cancellationToken).ConfigureAwait(false);
+        await storage.WriteExactAsync(metadataOffset, metadata, cancellationToken).ConfigureAwait(false);
         if (parameters.Kind == ImageKind.Fixed)
         {
             await WriteFixedBatAsync(storage, bat, batOffset, dataOffset, parameters.BlockSize, cancellationToken).ConfigureAwait(false);
@@ -48,7 +49,7 @@ internal static class VhdxCreator
         }
 
         var regions = new byte[VhdxRegionTableView.Size];
-        VhdxMetadataWriter.WriteRegionTable(regions, batOffset, (uint)batLength, metadataOffset, MetadataLength);
+        VhdxMetadataWriter.WriteRegionTable(regions, batOffset, (uint)batLength, metadataOffset, (uint)metadataLength);
         await storage.WriteExactAsync(VhdxLayout.FirstRegionTableOffset, regions, cancellationToken).ConfigureAwait(false);
         await storage.WriteExactAsync(VhdxLayout.SecondRegionTableOffset, regions, cancellationToken).ConfigureAwait(false);
         await WriteHeadersAsync(storage, parameters, logOffset, cancellationToken).ConfigureAwait(false);
@@ -101,7 +102,7 @@ internal static class VhdxCreator
     private static long BatLength(VhdxBatLayout bat) => Alignment.Up(bat.EntryCount * VhdxLayout.BatEntrySize, VhdxLayout.OneMiB);
 
     private static long DataOffset(VhdxCreateParameters parameters) =>
-        VhdxLayout.HeaderSectionSize + parameters.LogLength + MetadataLength + BatLength(Layout(parameters));
+        VhdxLayout.HeaderSectionSize + parameters.LogLength + VhdxLayout.OneMiB + BatLength(Layout(parameters)); // without a parent the metadata take no more
 
     private static async ValueTask WriteHeadersAsync(IStorage storage, VhdxCreateParameters parameters, long logOffset, CancellationToken cancellationToken)
     {

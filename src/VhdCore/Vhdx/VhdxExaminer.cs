@@ -78,23 +78,30 @@ internal static class VhdxExaminer
             return null;
         }
 
-        var draft = new VhdxMetadata
-        {
-            Creator = new VhdxFileTypeIdentifierView(identifier).Creator,
-            Headers = headers,
-            Header = header,
-            Replay = replay,
-            Regions = table.Regions,
-            DamagedRegionTableOffset = table.DamagedCopyOffset,
-            BatRegion = table.Regions.First(region => region.Id == VhdxKnownIds.BatRegion),
-            MetadataRegion = table.Regions.First(region => region.Id == VhdxKnownIds.MetadataRegion),
-            Items = [],
-            BlockSize = 0,
-            LeaveBlocksAllocated = false,
-            VirtualSize = 0,
-            LogicalSectorSize = 0,
-            PhysicalSectorSize = 0,
-        };
+        var draft = Draft(new VhdxFileTypeIdentifierView(identifier).Creator, headers, replay, table);
         return await VhdxItemReader.ReadAsync(view, draft, findings, cancellationToken).ConfigureAwait(false);
     }
+
+    /// <summary>What is known before the metadata items are read: everything but the disk's parameters.</summary>
+    /// <param name="creator">As the file's maker named itself.</param>
+    /// <param name="headers">With a current one.</param>
+    /// <param name="replay">What is to be replayed.</param>
+    /// <param name="table">With both known regions.</param>
+    internal static VhdxMetadata Draft(string creator, VhdxHeaderPair headers, VhdxLogReplay? replay, VhdxRegionTable table) => new()
+    {
+        Creator = creator,
+        Headers = headers,
+        Header = headers.Current!,
+        Replay = replay,
+        Regions = table.Regions,
+        DamagedRegionTableOffset = table.DamagedCopyOffset,
+        BatRegion = table.Regions.First(region => region.Id == VhdxKnownIds.BatRegion),
+        MetadataRegion = table.Regions.First(region => region.Id == VhdxKnownIds.MetadataRegion),
+        Items = [],
+        BlockSize = 0,
+        LeaveBlocksAllocated = false,
+        VirtualSize = 0,
+        LogicalSectorSize = 0,
+        PhysicalSectorSize = 0,
+    };
 }

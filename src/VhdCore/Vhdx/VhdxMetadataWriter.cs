@@ -55,6 +55,7 @@ internal static class VhdxMetadataWriter
             (VhdxKnownIds.PhysicalSectorSize, Number(parameters.PhysicalSectorSize), IsRequired | IsVirtualDisk),
             (VhdxKnownIds.VirtualDiskId, parameters.VirtualDiskId.ToByteArray(), IsRequired | IsVirtualDisk),
         };
+        items.AddRange(parameters.DiskItems.Select(item => (item.Id, item.Bytes, item.Flags)));
         if (parameters.Kind == ImageKind.Differencing)
         {
             items.Add((VhdxKnownIds.ParentLocator, ParentLocator(parameters.ParentLocator), IsRequired));
@@ -68,7 +69,7 @@ internal static class VhdxMetadataWriter
         {
             var entry = region.AsSpan(VhdxMetadataTableView.HeaderSize + (i * VhdxMetadataTableView.EntrySize));
             items[i].Id.TryWriteBytes(entry);
-            BinaryPrimitives.WriteUInt32LittleEndian(entry[16..], (uint)offset);
+            BinaryPrimitives.WriteUInt32LittleEndian(entry[16..], items[i].Value.Length == 0 ? 0 : (uint)offset);
             BinaryPrimitives.WriteUInt32LittleEndian(entry[20..], (uint)items[i].Value.Length);
             BinaryPrimitives.WriteUInt32LittleEndian(entry[24..], items[i].Flags);
             items[i].Value.CopyTo(region, offset);

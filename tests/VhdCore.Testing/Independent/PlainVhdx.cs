@@ -129,12 +129,11 @@ internal sealed class PlainVhdx : IDisposable
         }
     }
 
+    /// <summary>Where a sector lies that is in the file.</summary>
+    public long FileOffset(long sector) => Block(sector / SectorsPerBlock).Offset + (sector % SectorsPerBlock * SectorSize);
+
     /// <summary>A sector that is in the file.</summary>
-    public byte[] ReadSector(long sector)
-    {
-        var offset = Block(sector / SectorsPerBlock).Offset + (sector % SectorsPerBlock * SectorSize);
-        return ReadFile(offset, SectorSize);
-    }
+    public byte[] ReadSector(long sector) => ReadFile(FileOffset(sector), SectorSize);
 
     public void Dispose() => _file.Dispose();
 

@@ -8,6 +8,10 @@ internal sealed class PlainVhdxChain(params PlainVhdx[] images) : IDisposable
 {
     public long DiskSize => images[0].DiskSize;
 
+    public int SectorSize => images[0].SectorSize;
+
+    public IReadOnlyList<PlainVhdx> Images => images;
+
     /// <summary>Opens streams, leaf first, and sees that each is the parent that the one before it names.</summary>
     public static PlainVhdxChain Open(params Stream[] files)
     {
@@ -46,6 +50,24 @@ internal sealed class PlainVhdxChain(params PlainVhdx[] images) : IDisposable
         }
 
         return new byte[size];
+    }
+
+    /// <summary>Which image answers for a sector, and where the sector lies in its file; -1 where it is zeros.</summary>
+    public (int Depth, long FileOffset) Find(long sector)
+    {
+        for (var depth = 0; depth < images.Length && sector < images[depth].SectorCount; depth++)
+        {
+            switch (images[depth].Where(sector))
+            {
+                case PlainVhdxPlace.File:
+                    return (depth, images[depth].FileOffset(sector));
+
+                case PlainVhdxPlace.Zero:
+                    return (depth, -1);
+            }
+        }
+
+        return (-1, -1);
     }
 
     /// <summary>Bytes as the guest sees them, at any alignment.</summary>

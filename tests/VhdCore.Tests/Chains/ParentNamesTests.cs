@@ -32,6 +32,37 @@ public sealed class ParentNamesTests
         Assert.Equal(expected, string.Join('|', ParentNames.Candidates(Child, [name], new MemoryStorageResolver())));
     }
 
+    [Theory]
+    [InlineData(@"C:\vm\base.vhdx", "/pool/vm/base.vhdx|/vm/base.vhdx")]
+    [InlineData(@"\\?\c:\base.vhdx", "/pool/base.vhdx|/base.vhdx")]
+    [InlineData(@"\\server\share\vm\base.vhdx", "/pool/vm/base.vhdx|/vm/base.vhdx")]
+    [InlineData(@"\\?\UNC\server\share\vm\base.vhdx", "/pool/vm/base.vhdx|/vm/base.vhdx")]
+    [InlineData(@"\\?\server\share\vm\base.vhdx", "/pool/vm/base.vhdx|/vm/base.vhdx")]
+    [InlineData(@"\\?\Volume{26a21bda-a627-11d7-9931-806e6f6e6963}\vm\base.vhdx", "/pool/vm/base.vhdx|/vm/base.vhdx")]
+    [InlineData(@"\\server\share", "")]
+    [InlineData(@"C:\vm\..\..\etc\base.vhdx", "")]
+    [InlineData(@".\base.vhdx", "")]
+    [InlineData(@"..\vm\base.vhdx", "")]
+    [InlineData("/images/base.vhdx", "")]
+    [InlineData("C:", "")]
+    [InlineData("", "")]
+    public void What_a_drive_or_share_held_is_looked_for_below_each_folder_above_the_child(string name, string expected)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows understands drives and shares itself");
+        Assert.Equal(expected, string.Join('|', ParentNames.WiderCandidates(Child, [name], root: null, new MemoryStorageResolver())));
+    }
+
+    [Theory]
+    [InlineData(@"\\server\share\vm\base.vhdx", "/pool/vm/base.vhdx|/vm/base.vhdx|/images/vm/base.vhdx|/images/base.vhdx")]
+    [InlineData(@"..\vm\base.vhdx", "/images/base.vhdx")]
+    [InlineData(@"..", "")]
+    public void A_folder_that_the_caller_gives_is_looked_into_by_path_and_by_name(string name, string expected)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows understands drives and shares itself");
+        Assert.Equal(expected, string.Join('|', ParentNames.WiderCandidates(Child, [name], "/images", new MemoryStorageResolver())));
+        Assert.Equal(expected.Replace("/images", "", StringComparison.Ordinal), string.Join('|', ParentNames.WiderCandidates(Child, [name], "/", new MemoryStorageResolver())));
+    }
+
     [Fact]
     public void The_headers_name_is_read_like_a_locators()
     {
