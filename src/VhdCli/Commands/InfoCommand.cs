@@ -43,7 +43,8 @@ internal sealed class InfoCommand : Verb
         {
             foreach (var warning in image.Warnings)
             {
-                session.Say($"{(image.IsRefused && ReferenceEquals(warning, image.Warnings[0]) ? "refused" : "warning")}: {image.Path}: {warning}");
+                var place = warning.Contains(image.Path, StringComparison.Ordinal) ? "" : image.Path + ": ";
+                session.Say($"{(image.IsRefused && ReferenceEquals(warning, image.Warnings[0]) ? "refused" : "warning")}: {place}{warning}");
             }
         }
 

@@ -209,7 +209,9 @@ internal sealed class VhdxSpace : IDisposable
             }
         }
 
-        return _isFixed || _storage.Traits.IsBlockDevice ? _storage.Length : _used.Map.End;
+        return _storage.Traits.IsBlockDevice ? _storage.Length
+            : _isFixed ? Math.Max(LengthAtStart, _used.Map.End) // what a leap made and nobody took goes
+            : _used.Map.End;
     }
 
     public void Dispose() => _mutex.Dispose();

@@ -110,6 +110,46 @@ public sealed class VhdxWhatOthersWriteTests
         await ExpectVhdx.EverywhereAsync(model, folder["a.vhdx"]);
     }
 
+    [Theory]
+    [InlineData(1 << 20)]
+    [InlineData(2 << 20)]
+    public async Task Blocks_of_every_state_read_alike_everywhere(int blockSize)
+    {
+        using var folder = new TempFolder();
+        var model = new SparseModel(10L * blockSize);
+        var plain = new Testing.Independent.PlainVhdxBuilder { DiskSize = model.Length, BlockSize = blockSize };
+        var random = new Random(blockSize);
+        for (var block = 0; block < 10; block++)
+        {
+            int[] states = [6, 0, 1, 2, 3, 5, 6, 0, 2, 6];
+            var content = new byte[blockSize];
+            random.NextBytes(content);
+            plain.Blocks[block] = new(states[block], states[block] == 6 ? content : null);
+            if (states[block] == 6)
+            {
+                model.Write((long)block * blockSize, content);
+            }
+        }
+
+        File.WriteAllBytes(folder["a.vhdx"], plain.Build());
+        await ExpectVhdx.EverywhereAsync(model, folder["a.vhdx"]);
+        await using (var disk = await VirtualDisk.OpenAsync(folder["a.vhdx"], new ImageOpenOptions { Writable = true }))
+        {
+            for (var block = 0; block < 9; block++)
+            {
+                await disk.WriteAsync(((block + 1L) * blockSize) - 100, new byte[] { 1, 2, 3 });
+                model.Write(((block + 1L) * blockSize) - 100, [1, 2, 3]);
+            }
+
+            await disk.ZeroAsync(6L * blockSize, blockSize);
+            model.Write(6L * blockSize, new byte[blockSize]);
+            await disk.TrimAsync(7L * blockSize, blockSize);
+            model.Write(7L * blockSize, new byte[blockSize]); // this library releases whole blocks
+        }
+
+        await ExpectVhdx.EverywhereAsync(model, folder["a.vhdx"]);
+    }
+
     [Fact]
     public async Task A_log_that_QEMU_left_is_replayed_here_to_what_it_wrote()
     {

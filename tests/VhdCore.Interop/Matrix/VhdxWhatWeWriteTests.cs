@@ -1,6 +1,7 @@
 using VhdCore.Disks;
 using VhdCore.Formats;
 using VhdCore.Interop.Peers;
+using VhdCore.Operations;
 using VhdCore.Testing;
 
 namespace VhdCore.Interop.Matrix;
@@ -92,6 +93,7 @@ public sealed class VhdxWhatWeWriteTests
         var options = new ImageCreateOptions { Format = ImageFormat.Vhdx, Kind = ImageKind.Fixed, Size = size, BlockSize = blockSize };
         var model = await CreateAsync(folder["a.vhdx"], options);
         await ExpectVhdx.EverywhereAsync(model, folder["a.vhdx"]);
+        Assert.Equal(MeasureOperation.OfEmpty(options).Required, new FileInfo(folder["a.vhdx"]).Length);
     }
 
     [Theory]
