@@ -15,7 +15,7 @@ public sealed class VhdxWhatOthersWriteTests
             var data = new TheoryData<long, string>();
             foreach (var size in new[] { 512, Sizes.MiB - 512, Sizes.MiB + 512, (20 * Sizes.MiB) + 1536, 300 * Sizes.MiB })
             {
-                foreach (var blockSize in new[] { "1M", "2M", "8M", "32M", "256M", "0" })
+                foreach (var blockSize in size == 300 * Sizes.MiB ? ["1M", "2M", "8M", "32M", "256M", "0"] : new[] { "1M", "32M" })
                 {
                     data.Add(size, $"block_size={blockSize},block_state_zero=on");
                     data.Add(size, $"block_size={blockSize},block_state_zero=off,log_size=3M");
