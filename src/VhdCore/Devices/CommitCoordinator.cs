@@ -187,6 +187,11 @@ internal sealed class CommitCoordinator : IDisposable
         {
             _mutex.Release();
         }
+
+        if (_isTimed && _leaf.HasFreedSpace)
+        {
+            ArmTimer(); // more than one turn takes, or a request that may be using it is still under way
+        }
     }
 
     private void OnTimer()

@@ -136,7 +136,13 @@ internal sealed class VhdxSpaceReader
             return count;
         }
 
-        var next = MemoryMarshal.Cast<byte, ulong>(_part)[from..count].IndexOfAnyExcept(0UL);
+        var entries = MemoryMarshal.Cast<byte, ulong>(_part);
+        if (entries[from] != 0)
+        {
+            return from; // full tables are the ones that take long
+        }
+
+        var next = entries[from..count].IndexOfAnyExcept(0UL);
         return next < 0 ? count : from + next;
     }
 
