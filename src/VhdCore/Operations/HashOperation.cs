@@ -8,7 +8,7 @@ namespace VhdCore.Operations;
 public static class HashOperation
 {
     private const long MaxZeroLength = 256L << 20; // bytes; a plain hash has to go through zeros too
-    private const long MaxZeroTree = 1L << 60; // bytes joined in at once
+    private const string Phase = "hash";
 
     /// <summary>SHA-256 of the content, as if the disk were one raw file. Known zeros are hashed without being read.</summary>
     /// <param name="device">The disk.</param>
@@ -25,10 +25,7 @@ public static class HashOperation
         var zeros = new byte[64 << 10];
         await ReadInOrderAsync(
             device,
-            jobs: 2, // one reads ahead while the other hashes
-            MaxZeroLength,
-            prepare: static _ => default(bool),
-            (window, buffer, _) =>
+            (window, buffer) =>
             {
                 if (!window.IsZero)
                 {
@@ -52,7 +49,7 @@ public static class HashOperation
     /// known zeros cost next to nothing.
     /// </summary>
     /// <param name="device">The disk.</param>
-    /// <param name="jobs">Blocks in work at once; each takes 1 MiB of memory. From 1 to 64; null takes the number of cores, at most four.</param>
+    /// <param name="jobs">Workers; each takes up to sixteen blocks at once, and 4 MiB of memory. From 1 to 64; null takes the number of cores, at most four.</param>
     /// <param name="progress">Told after each range, from any thread, one report at a time.</param>
     /// <param name="cancellationToken">Stops it.</param>
     /// <returns>32 bytes.</returns>
@@ -64,79 +61,67 @@ public static class HashOperation
     {
         ArgumentNullException.ThrowIfNull(device);
         var tree = new TreeHash();
-        await ReadInOrderAsync<byte[]?>(
-            device,
-            ConvertOperation.JobCount(jobs),
-            MaxZeroTree,
-            static block => TreeHash.Leaf(block),
-            (window, _, leaf) =>
-            {
-                if (leaf is not null)
-                {
-                    tree.Append(leaf);
-                }
-                else
-                {
-                    tree.AppendZeros(window.Length);
-                }
-            },
-            progress,
-            cancellationToken).ConfigureAwait(false);
-        return tree.Root(device.Length);
-    }
-
-    /// <summary>Reads windows side by side, prepares them there, and takes them in order. Windows of zeros are not prepared.</summary>
-    private static async Task ReadInOrderAsync<TPrepared>(
-        IBlockDevice device,
-        int jobs,
-        long maxZeroLength,
-        Func<ReadOnlySpan<byte>, TPrepared> prepare,
-        Action<DiskWindow, WorkerBuffer, TPrepared?> take,
-        IProgress<OperationProgress>? progress,
-        CancellationToken cancellationToken)
-    {
-        var length = device.Length;
-        var windows = new DiskWindows(device, length, ConvertOperation.WindowSize);
-        var meter = new ProgressMeter(progress, "hash", length);
-        var buffers = new WorkerBuffer[jobs];
+        var groups = new TreeHashGroups(device);
+        var meter = new ProgressMeter(progress, Phase, device.Length);
+        var hashers = new TreeHashWorker?[ConvertOperation.JobCount(jobs)];
         try
         {
-            for (var i = 0; i < jobs; i++)
-            {
-                buffers[i] = new WorkerBuffer(ConvertOperation.WindowSize);
-            }
-
-            using var workers = new ItemWorkers<DiskWindow>(jobs, ordered: true);
+            using var workers = new ItemWorkers<TreeHashGroup>(hashers.Length, ordered: true);
             await workers.RunAsync(
-                token => windows.NextAsync(maxZeroLength, token),
-                async (window, worker, turn, token) =>
+                groups.NextAsync,
+                async (group, worker, turn, token) =>
                 {
-                    var buffer = buffers[worker];
-                    var prepared = default(TPrepared);
-                    if (!window.IsZero)
-                    {
-                        buffer.Span(0, (int)window.Length).Clear();
-                        foreach (var range in window.Data)
-                        {
-                            var place = buffer.Slice((int)(range.Offset - window.Offset), (int)range.Length);
-                            await DeviceRequest.ReadAsync(device, range.Offset, place, token).ConfigureAwait(false);
-                        }
-
-                        prepared = prepare(buffer.Span(0, (int)window.Length));
-                    }
-
+                    var hasher = hashers[worker] ??= new TreeHashWorker(device);
+                    var leaves = await hasher.HashAsync(group, token).ConfigureAwait(false);
                     await turn.WaitAsync(token).ConfigureAwait(false);
-                    take(window, buffer, prepared);
-                    meter.Add(window.Length);
+                    tree.Append(group, leaves);
+                    meter.Add(group.Length);
                 },
                 cancellationToken).ConfigureAwait(false);
         }
         finally
         {
-            foreach (var buffer in buffers)
+            foreach (var hasher in hashers)
             {
-                buffer?.Dispose();
+                hasher?.Dispose();
             }
         }
+
+        return tree.Root(device.Length);
+    }
+
+    /// <summary>Reads windows side by side, one ahead of the one that is taken, and takes them in order.</summary>
+    private static async Task ReadInOrderAsync(
+        IBlockDevice device, Action<DiskWindow, WorkerBuffer> take, IProgress<OperationProgress>? progress, CancellationToken cancellationToken)
+    {
+        var windows = new DiskWindows(device, device.Length, ConvertOperation.WindowSize);
+        var meter = new ProgressMeter(progress, Phase, device.Length);
+        using var first = new WorkerBuffer(ConvertOperation.WindowSize);
+        using var second = new WorkerBuffer(ConvertOperation.WindowSize);
+        using var workers = new ItemWorkers<DiskWindow>(jobs: 2, ordered: true);
+        await workers.RunAsync(
+            token => windows.NextAsync(MaxZeroLength, token),
+            async (window, worker, turn, token) =>
+            {
+                var buffer = worker == 0 ? first : second;
+                var filled = 0;
+                foreach (var range in window.Data)
+                {
+                    var start = (int)(range.Offset - window.Offset);
+                    buffer.Span(filled, start - filled).Clear();
+                    await DeviceRequest.ReadAsync(device, range.Offset, buffer.Slice(start, (int)range.Length), token).ConfigureAwait(false);
+                    filled = start + (int)range.Length;
+                }
+
+                if (!window.IsZero)
+                {
+                    buffer.Span(filled, (int)window.Length - filled).Clear();
+                }
+
+                await turn.WaitAsync(token).ConfigureAwait(false);
+                take(window, buffer);
+                meter.Add(window.Length);
+            },
+            cancellationToken).ConfigureAwait(false);
     }
 }

@@ -10,7 +10,7 @@ internal sealed class TreeHash
     public const int BlockSize = 1 << 20;
 
     private const int HashSize = SHA256.HashSizeInBytes;
-    private const byte LeafPrefix = 0;
+    public const byte LeafPrefix = 0;
     private const byte NodePrefix = 1;
     private const byte RootPrefix = 2;
 
@@ -33,6 +33,25 @@ internal sealed class TreeHash
 
     /// <summary>Adds the next leaf.</summary>
     public void Append(byte[] leaf) => AppendTree(leaf, height: 0);
+
+    /// <summary>Adds the windows of a group.</summary>
+    /// <param name="group">The next windows.</param>
+    /// <param name="leaves">The hashes of those that have data.</param>
+    public void Append(TreeHashGroup group, IReadOnlyList<byte[]> leaves)
+    {
+        var next = 0;
+        foreach (var window in group.Windows)
+        {
+            if (window.IsZero)
+            {
+                AppendZeros(window.Length);
+            }
+            else
+            {
+                Append(leaves[next++]);
+            }
+        }
+    }
 
     /// <summary>Adds that many bytes of zeros, in whole blocks and at the disk's end perhaps a short one.</summary>
     public void AppendZeros(long length)

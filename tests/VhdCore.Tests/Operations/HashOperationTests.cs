@@ -8,7 +8,7 @@ public sealed class HashOperationTests
 {
     private const int MiB = 1 << 20;
 
-    public static TheoryData<int> Lengths { get; } = [0, 1, 512, MiB - 1, MiB, MiB + 1, 2 * MiB, (3 * MiB) + 512, (6 * MiB) + 3];
+    public static TheoryData<int> Lengths { get; } = [0, 1, 512, MiB - 1, MiB, MiB + 1, 2 * MiB, (3 * MiB) + 512, (6 * MiB) + 3, (17 * MiB) + 1, (39 * MiB) - 512];
 
     [Theory]
     [MemberData(nameof(Lengths))]
