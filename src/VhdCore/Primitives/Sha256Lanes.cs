@@ -7,8 +7,8 @@ using System.Runtime.Intrinsics.X86;
 namespace VhdCore.Primitives;
 
 /// <summary>
-/// SHA-256 (FIPS 180-4) of sixteen messages of one length at once, one in each lane of a vector register. On one core about three times as fast as one message at a
-/// time by the processor's own SHA instructions.
+/// SHA-256 (FIPS 180-4) of sixteen messages of one length at once, one in each lane of a vector register. On one core at least half as fast again as one
+/// message at a time by the processor's own SHA instructions.
 /// </summary>
 internal sealed class Sha256Lanes
 {
@@ -58,17 +58,19 @@ internal sealed class Sha256Lanes
     /// <param name="bytes">Message i goes on with the bytes at i times <paramref name="stride"/>.</param>
     /// <param name="stride">Bytes from one message's to the next one's.</param>
     /// <param name="length">Bytes of each message; a multiple of 64.</param>
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)] // hot from the first call on: no slow tier before the fast one
     public void Append(ReadOnlySpan<byte> bytes, int stride, int length)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(length % ChunkSize, 0, nameof(length));
         ArgumentOutOfRangeException.ThrowIfLessThan(bytes.Length, ((Count - 1) * stride) + length, nameof(bytes));
         Span<Vector512<uint>> words = stackalloc Vector512<uint>[Words];
+        var swapBytes = SwapBytes;
         for (var offset = 0; offset < length; offset += ChunkSize)
         {
             for (var lane = 0; lane < Count; lane++)
             {
-                words[lane] = Avx512BW.Shuffle(Vector512.Create(bytes.Slice((lane * stride) + offset, ChunkSize)), SwapBytes).AsUInt32();
+                words[lane] = Avx512BW.Shuffle(Vector512.Create(bytes.Slice((lane * stride) + offset, ChunkSize)), swapBytes).AsUInt32();
             }
 
             Transpose(words);
@@ -105,6 +107,7 @@ internal sealed class Sha256Lanes
     }
 
     /// <summary>Sixteen rows of sixteen words become columns: word i of every message in vector i.</summary>
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Transpose(Span<Vector512<uint>> rows)
     {

@@ -126,6 +126,7 @@ run_rows() { # setting
     if wanted random-read-vhdx-1 || wanted random-read-vhdx-32 || wanted random-read-chain-1 || wanted random-read-chain-32; then random_reads; fi
 }
 
+# vhdkit makes every conversion durable; of its peer only the -flushed rows ask for that.
 conversion() { # row
     has qemu-img "$1" || return 0
     local from="${1%%-to-*}" to="${1##*-to-}"
