@@ -18,7 +18,6 @@ public class SabotageTests(ITestOutputHelper output)
         SabotagePoint.ReplayBarrier,
         SabotagePoint.HeaderBarrier,
         SabotagePoint.LogBeforePages,
-        SabotagePoint.DurableTail,
         SabotagePoint.FlushedLength,
         SabotagePoint.LengthInLog,
         SabotagePoint.ClearedBits,

@@ -17,8 +17,9 @@ public class SimulationTests(ITestOutputHelper output)
             return;
         }
 
+        var clock = System.Diagnostics.Stopwatch.StartNew();
         var failure = SimulationBudget.Spend(SimulationBudget.Cuts(DefaultCuts), statistics);
-        output.WriteLine(statistics.ToString());
+        output.WriteLine($"{statistics}, in {clock.Elapsed.TotalSeconds:f0} s");
         Assert.True(failure is null, failure?.Message);
         Assert.All(Enum.GetValues<CutPhase>(), phase => Assert.True(statistics[phase] > 0, $"No cut in phase {phase}."));
         Assert.True(statistics.Reopened > 0, "No world was run on after a cut.");

@@ -44,9 +44,6 @@ internal enum SabotagePoint
     /// <summary>Write pages in their places before the entry that has them is durable.</summary>
     LogBeforePages,
 
-    /// <summary>Overwrite entries of the log as soon as nobody needs them, though the tail that says so is not durable.</summary>
-    DurableTail,
-
     /// <summary>Give the log the file's length as it is, rather than as it is durably.</summary>
     FlushedLength,
 

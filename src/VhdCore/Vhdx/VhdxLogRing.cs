@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using VhdCore.Layers;
 
 namespace VhdCore.Vhdx;
 
@@ -81,11 +80,6 @@ internal sealed class VhdxLogRing
         foreach (var entry in _entries.Where(entry => entry.SequenceNumber <= sequenceNumber))
         {
             entry.IsDone = true;
-        }
-
-        while (Sabotage.Is(SabotagePoint.DurableTail) && _entries.First is { Value.IsDone: true })
-        {
-            _entries.RemoveFirst();
         }
     }
 

@@ -110,10 +110,10 @@ public sealed class KillTests(ITestOutputHelper output)
     /// <returns>1 if a log had to be replayed.</returns>
     private static async Task<int> JudgeFileAsync(TempFolder folder, string image, bool isDifferencing, byte[] content)
     {
+        var report = await CheckOperation.RunAsync(image);
+        Assert.DoesNotContain(report.Findings, finding => finding.Severity == CheckSeverity.Corruption);
         if (image.EndsWith(".vhd", StringComparison.Ordinal))
         {
-            var report = await CheckOperation.RunAsync(image);
-            Assert.DoesNotContain(report.Findings, finding => finding.Severity == CheckSeverity.Corruption);
             using var chain = PlainChain.OpenFile(image);
             Assert.True(content.AsSpan().SequenceEqual(chain.Read(0, content.Length)), "The independent reader sees another disk.");
             return 0;

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using VhdCore.Disks;
 using VhdCore.Errors;
 using VhdCore.Formats;
+using VhdCore.Operations;
 using VhdCore.Storage;
 using VhdCore.Testing;
 using VhdCore.Testing.Crash;
@@ -17,6 +18,7 @@ internal sealed class VhdxCutChecker
     private const int PartiallyPresent = 7;
     private const int OneMiB = 1 << 20;
     private const int SearchEvery = 4; // checks
+    private const int CheckEvery = 5; // checks
     private const int WholeTableEvery = 200; // checks
 
     private readonly VhdxPlan _plan;
@@ -56,6 +58,11 @@ internal sealed class VhdxCutChecker
             throw new SimulationFailure("the library and the independent reader see different disks");
         }
 
+        if (_checks % CheckEvery == 0)
+        {
+            RequireNoCorruption(left);
+        }
+
         return content;
     }
 
@@ -89,6 +96,20 @@ internal sealed class VhdxCutChecker
 
     private static StorageStream Open(CrashWorld world, string name) =>
         new(world.OpenAsync(name, StorageOpenOptions.ForReading with { Sharing = StorageSharing.Force }).AsTask().GetAwaiter().GetResult());
+
+    private static void RequireNoCorruption(CrashWorld left)
+    {
+        var checking = CheckOperation.RunAsync(VhdxPlan.Leaf, resolver: left);
+        if (!checking.IsCompleted)
+        {
+            throw new SimulationFailure("checking did not end at once");
+        }
+
+        if (checking.GetAwaiter().GetResult().Findings.FirstOrDefault(finding => finding.Severity == CheckSeverity.Corruption) is { } finding)
+        {
+            throw new SimulationFailure($"the check finds {finding.Id}: {finding.Message}");
+        }
+    }
 
     private void RequireSound(PlainVhdx image)
     {

@@ -21,8 +21,9 @@ public class VhdxSimulationTests(ITestOutputHelper output)
             return;
         }
 
+        var clock = System.Diagnostics.Stopwatch.StartNew();
         var failure = SimulationBudget.Spend(SimulationBudget.Cuts(DefaultCuts), () => statistics.Total, run => VhdxPowerCutRun.Run(run, statistics));
-        output.WriteLine(statistics.ToString());
+        output.WriteLine($"{statistics}, in {clock.Elapsed.TotalSeconds:f0} s");
         Assert.True(failure is null, failure?.Message);
         Assert.All(Enum.GetValues<VhdxCutPhase>(), phase => Assert.True(statistics[phase] > 0, $"No cut in phase {phase}."));
         Assert.True(statistics.Reopened > 0, "No world was run on after a cut.");
