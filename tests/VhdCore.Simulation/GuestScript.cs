@@ -53,7 +53,7 @@ internal sealed class GuestScript
         }
     }
 
-    /// <summary>Writes something into every block, again and again, and never flushes.</summary>
+    /// <summary>Writes something into every block, again and again, and never flushes; where several work, into all of them at once.</summary>
     public Task SweepAsync(int count) => UntilKilledAsync(SweepOnAsync(count));
 
     /// <summary>Works until the first worker is through, or the process was killed.</summary>
@@ -124,10 +124,18 @@ internal sealed class GuestScript
     {
         for (var i = 0; i < count && !IsToStop(); i++)
         {
+            var writes = new List<Task>();
             for (var first = 0; first < Sites.Count && !IsToStop(); first += Sites.SitesPerBlock)
             {
-                await WriteAsync(first + Random.Next(Sites.CountInBlock(first)), 1, WriteFlags.None, worker: 0);
+                var write = WriteAsync(first + Random.Next(Sites.CountInBlock(first)), 1, WriteFlags.None, worker: 0);
+                writes.Add(write);
+                if (WorkerCount == 1)
+                {
+                    await write;
+                }
             }
+
+            await Task.WhenAll(writes); // with more than one worker, all are under way at once
         }
     }
 

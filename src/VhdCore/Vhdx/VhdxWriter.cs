@@ -111,7 +111,8 @@ internal sealed class VhdxWriter : IWritableLayer
 
     public bool IsCommitted(long diskOffset, long length)
     {
-        if (_dirty.IsClean && _table.AreAllPresent(diskOffset, length))
+        // In this order: who makes a sector present marks its page as changed first, so that nobody's change can slip in between the two questions.
+        if (_table.AreAllPresent(diskOffset, length) && _dirty.IsClean)
         {
             return true;
         }

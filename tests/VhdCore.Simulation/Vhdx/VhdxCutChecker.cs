@@ -38,6 +38,9 @@ internal sealed class VhdxCutChecker
         _parents = [.. VhdxImages.Parents(plan).Select(name => PlainVhdx.Open(new MemoryStream(world.GetBytes(name))))];
     }
 
+    /// <summary>The DataWriteGuid of the image that was read last.</summary>
+    public byte[] DataWriteId { get; private set; } = [];
+
     /// <summary>Judges everything.</summary>
     /// <returns>The sites' content.</returns>
     /// <exception cref="SimulationFailure">The contract is broken.</exception>
@@ -72,6 +75,7 @@ internal sealed class VhdxCutChecker
         try
         {
             using var leaf = PlainVhdx.Open(Open(left, VhdxPlan.Leaf));
+            DataWriteId = leaf.DataWriteId;
             RequireSound(leaf);
             var chain = new PlainVhdxChain([leaf, .. _parents]); // not disposed of: the parents stay
             if (_checks % SearchEvery == 0)

@@ -13,6 +13,12 @@ internal sealed class VhdxCuts(VhdxPlan plan, VhdxCutChecker checker, Random ran
     /// <summary>What the disk may hold.</summary>
     public required SectorOracle Oracle { get; set; }
 
+    /// <summary>There was nothing to lose when it was opened: no killed process had left anything in the page cache.</summary>
+    public bool StartsDurable { get; set; }
+
+    /// <summary>What the disk held when it was last opened for writing, and the DataWriteGuid that went with it.</summary>
+    public (byte[] Content, byte[] DataWriteId) AtOpening { get; set; } = ([], []);
+
     /// <summary>The phase of the run's own, where the step's does not count.</summary>
     public VhdxCutPhase? Phase { get; set; }
 
@@ -45,12 +51,30 @@ internal sealed class VhdxCuts(VhdxPlan plan, VhdxCutChecker checker, Random ran
         _ => 1,
     };
 
+    /// <summary>A child names its parent by the DataWriteGuid: other content, another one; and a replay is no change.</summary>
+    private void RequireDataWriteGuid(byte[] content, VhdxCutPhase phase)
+    {
+        var isSameId = checker.DataWriteId.AsSpan().SequenceEqual(AtOpening.DataWriteId);
+        if (phase is VhdxCutPhase.Open or VhdxCutPhase.Replay)
+        {
+            if (!isSameId && StartsDurable)
+            {
+                throw new SimulationFailure("opening alone has changed the DataWriteGuid");
+            }
+        }
+        else if (isSameId && !content.AsSpan().SequenceEqual(AtOpening.Content))
+        {
+            throw new SimulationFailure("the content has changed, and the DataWriteGuid has not");
+        }
+    }
+
     private void Judge(CrashWorld left, VhdxCutPhase phase, CrashStep step)
     {
         statistics.Count(phase);
         try
         {
             var content = checker.Check(left, Oracle);
+            RequireDataWriteGuid(content, phase);
             RunOn?.Invoke(left, content, phase);
         }
         catch (Exception exception)

@@ -23,7 +23,7 @@ internal sealed record VhdxPlan
     public const string Base = "/base.vhdx";
 
     private const int OneMiB = 1 << 20;
-    private const int WideBlockCount = 70; // one page each: more than a round may have
+    private const int WideBlockCount = 96; // one page each: more than an entry of the log may have
     private const int BlocksPerBitmapPage = 16; // of 1 MiB, in sectors of 512
 
     public required int Seed { get; init; }

@@ -63,6 +63,8 @@ internal sealed class VhdxPowerCutRun
         for (var i = 0; i < sessions; i++)
         {
             cuts.Phase = VhdxCutChecker.HasLog(world) ? VhdxCutPhase.Replay : VhdxCutPhase.Open;
+            cuts.AtOpening = (_checker.ReadPlain(world), _checker.DataWriteId);
+            cuts.StartsDurable = _trace.Depth > 0 && i == 0;
             world.Scheduler = _plan.WorkerCount > 1 ? new StepScheduler(_random.Next()) { FlowCount = _plan.WorkerCount } : null;
             var session = SessionAsync(world, cuts, warmUpRounds: _trace.Depth == 0 && i == 0 ? _plan.WarmUpRounds : 0);
             world.Scheduler?.Run(session);
