@@ -21,7 +21,7 @@ internal static class ChainOpener
     {
         ChainWalk.Check(options);
         var access = options.Writable ? StorageOpenOptions.ForWriting : StorageOpenOptions.ForReading with { Sharing = options.Sharing };
-        var leaf = await resolver.OpenAsync(path, access, cancellationToken).ConfigureAwait(false);
+        var leaf = await resolver.OpenAsync(path, access with { Io = options.Io }, cancellationToken).ConfigureAwait(false);
         return await OpenAsync(leaf, options, resolver, gate, cancellationToken).ConfigureAwait(false);
     }
 

@@ -111,7 +111,7 @@ internal sealed class ParentResolver
         IStorage? storage = null;
         try
         {
-            storage = await _resolver.OpenAsync(canonical, StorageOpenOptions.ForReading with { Sharing = _options.Sharing }, cancellationToken).ConfigureAwait(false);
+            storage = await _resolver.OpenAsync(canonical, StorageOpenOptions.ForReading with { Sharing = _options.Sharing, Io = _options.Io }, cancellationToken).ConfigureAwait(false);
 
             // A folder on the way may have become a link since it was looked at.
             if (_root is not null && _resolver.Canonicalize(canonical) != canonical)

@@ -71,7 +71,7 @@ internal sealed class ChainDevice : IBlockDevice
             return ValueTask.FromResult(BlockStatus.Closed);
         }
 
-        return LeaveLaterAsync(ticket, _reader.ReadAsync(offset, into, 0, into.Length, firstDepth: 0, cancellationToken));
+        return _reader.ReadAsync(offset, into, _gate, ticket, cancellationToken);
     }
 
     public ValueTask<BlockStatus> WriteAsync(long offset, BlockBuffers from, WriteFlags flags = WriteFlags.None, CancellationToken cancellationToken = default)

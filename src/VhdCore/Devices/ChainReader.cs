@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using VhdCore.Chains;
 using VhdCore.Errors;
 using VhdCore.Layers;
@@ -17,11 +16,12 @@ internal sealed class ChainReader(ChainState state)
     /// storages do.
     /// </summary>
     public ValueTask<BlockStatus> ReadAsync(
-        long diskOffset, BlockBuffers into, long start, long length, int firstDepth, CancellationToken cancellationToken)
-    {
-        var cursor = new Cursor(diskOffset, start, start + length);
-        return TryFinish(ref cursor, into, firstDepth, cancellationToken, out var outcome) ? outcome : FinishAsync(cursor, outcome, into, firstDepth, cancellationToken);
-    }
+        long diskOffset, BlockBuffers into, long start, long length, int firstDepth, CancellationToken cancellationToken) =>
+        ReadAsync(new Request(diskOffset, into, start, start + length, firstDepth, cancellationToken), gate: null, ticket: default);
+
+    /// <summary>Fills all of <paramref name="into"/> from the disk, and gives the ticket back.</summary>
+    public ValueTask<BlockStatus> ReadAsync(long diskOffset, BlockBuffers into, InFlightGate gate, InFlightGate.Ticket ticket, CancellationToken cancellationToken) =>
+        ReadAsync(new Request(diskOffset, into, 0, into.Length, firstDepth: 0, cancellationToken), gate, ticket);
 
     /// <summary>The first run of the disk; see <see cref="IBlockDevice.MapAsync"/>.</summary>
     public async ValueTask<BlockRun> MapAsync(long diskOffset, long length, CancellationToken cancellationToken)
@@ -89,33 +89,26 @@ internal sealed class ChainReader(ChainState state)
     }
 
     /// <summary>Reads on until the end, a failure, or something to wait for.</summary>
-    /// <returns>True with the read's outcome; false with what to await before going on.</returns>
-    private bool TryFinish(ref Cursor cursor, BlockBuffers into, int firstDepth, CancellationToken cancellationToken, out ValueTask<BlockStatus> outcome)
+    /// <returns>True with the read's outcome, complete; false with what to await before going on.</returns>
+    public bool TryFinish(ref Request request, out ValueTask<BlockStatus> outcome)
     {
-        while (cursor.Start < cursor.End)
+        while (request.Start < request.End)
         {
-            var (extent, depth) = state.Resolve(cursor.DiskOffset, cursor.End - cursor.Start, firstDepth);
-            outcome = ValueTask.FromResult(BlockStatus.Ok);
+            var (extent, depth) = state.Resolve(request.DiskOffset, request.End - request.Start, request.FirstDepth);
             switch (extent.Kind)
             {
                 case ExtentKind.Data:
-                    var storage = state.Layers[depth].Storage;
-                    var moved = storage.TryRead(extent.StorageOffset, into, cursor.Start, extent.Length);
-                    if (moved < extent.Length)
-                    {
-                        outcome = storage.ReadAsync(extent.StorageOffset + moved, into, cursor.Start + moved, extent.Length - moved, cancellationToken);
-                    }
-
-                    cursor.Advance(extent.Length);
+                    outcome = state.Layers[depth].Storage.ReadAsync(extent.StorageOffset, request.Into, request.Start, extent.Length, request.CancellationToken);
+                    request.Advance(extent.Length);
                     break;
 
                 case ExtentKind.Zero:
-                    into.Clear(cursor.Start, extent.Length);
-                    cursor.Advance(extent.Length);
-                    break;
+                    request.Into.Clear(request.Start, extent.Length);
+                    request.Advance(extent.Length);
+                    continue;
 
                 case ExtentKind.NotLoaded:
-                    outcome = state.Layers[depth].LoadAsync(cursor.DiskOffset, cancellationToken);
+                    outcome = state.Layers[depth].LoadAsync(request.DiskOffset, request.CancellationToken);
                     break;
 
                 default:
@@ -140,35 +133,37 @@ internal sealed class ChainReader(ChainState state)
         return true;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<BlockStatus> FinishAsync(
-        Cursor cursor, ValueTask<BlockStatus> pending, BlockBuffers into, int firstDepth, CancellationToken cancellationToken)
+    private ValueTask<BlockStatus> ReadAsync(Request request, InFlightGate? gate, InFlightGate.Ticket ticket)
     {
-        while (true)
+        if (!TryFinish(ref request, out var outcome))
         {
-            var status = await pending.ConfigureAwait(false);
-            if (status != BlockStatus.Ok)
-            {
-                return StorageFailure(status);
-            }
-
-            if (TryFinish(ref cursor, into, firstDepth, cancellationToken, out pending))
-            {
-                return await pending.ConfigureAwait(false);
-            }
+            return PendingRead.Start(this, in request, outcome, gate, ticket);
         }
+
+        gate?.Exit(ticket);
+        return outcome;
     }
 
     /// <summary>Bytes of a storage, from its start.</summary>
     private sealed record KnownData(long Start, long End);
 
-    private struct Cursor(long diskOffset, long start, long end)
+    /// <summary>What is read, and how far it got.</summary>
+    internal struct Request(long diskOffset, BlockBuffers into, long start, long end, int firstDepth, CancellationToken cancellationToken)
     {
+        /// <summary>Bytes from the disk's start to the next one wanted.</summary>
         public long DiskOffset { get; private set; } = diskOffset;
 
+        /// <summary>Where in <see cref="Into"/> it goes.</summary>
         public long Start { get; private set; } = start;
 
-        public long End { get; } = end;
+        public readonly long End => end;
+
+        public readonly BlockBuffers Into => into;
+
+        /// <summary>The first image that is asked.</summary>
+        public readonly int FirstDepth => firstDepth;
+
+        public readonly CancellationToken CancellationToken => cancellationToken;
 
         public void Advance(long length)
         {

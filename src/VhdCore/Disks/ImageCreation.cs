@@ -34,7 +34,7 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
             parents = options.Parent is null ? null : await OpenParentAsync(options.Parent, target, cancellationToken).ConfigureAwait(false);
             var replaced = await LockReplacedAsync(target, cancellationToken).ConfigureAwait(false);
             var temporary = $"{target}.{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(6))}.part";
-            var storage = await resolver.OpenAsync(temporary, StorageOpenOptions.ForCreating, cancellationToken).ConfigureAwait(false);
+            var storage = await resolver.OpenAsync(temporary, StorageOpenOptions.ForCreating with { Io = options.Io }, cancellationToken).ConfigureAwait(false);
             _owned.Add(storage);
             unpublished = new UnpublishedFile(resolver, storage, target, replaced);
             var identifiers = VhdxCreation.Identifiers(options, parents?.Images[0]);
@@ -139,7 +139,7 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
 
     private async ValueTask<OpenedChain> OpenParentAsync(string parent, string target, CancellationToken cancellationToken)
     {
-        var chain = await ChainOpener.OpenAsync(parent, new ImageOpenOptions { Format = options.ParentFormat }, resolver, new InFlightGate(), cancellationToken).ConfigureAwait(false);
+        var chain = await ChainOpener.OpenAsync(parent, new ImageOpenOptions { Format = options.ParentFormat, Io = options.Io }, resolver, new InFlightGate(), cancellationToken).ConfigureAwait(false);
         var refusal = RefuseParent(chain, target);
         if (refusal is not null)
         {

@@ -1,3 +1,5 @@
+using VhdCore.Storage;
+
 namespace VhdCore.Formats;
 
 /// <summary>How to create an image.</summary>
@@ -50,6 +52,9 @@ public sealed record ImageCreateOptions
 
     /// <summary>Writes a fixed image's space out instead of leaving it to the file system to allocate later.</summary>
     public bool Preallocate { get; init; }
+
+    /// <summary>How requests reach the medium, while the image is created and after.</summary>
+    public IoSettings Io { get; init; } = IoSettings.Default;
 
     /// <summary>
     /// Leaves the image under a temporary name in its folder until <c>VirtualDisk.PublishAsync</c>, and deletes it when it is closed before. For

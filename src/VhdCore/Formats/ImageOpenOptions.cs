@@ -65,6 +65,9 @@ public sealed record ImageOpenOptions
     /// <summary>Where the identifiers of a VHDX's next session come from; null is chance.</summary>
     internal VhdxIdentifiers? Identifiers { get; init; }
 
+    /// <summary>How requests reach the medium: cached or not, by which engine, and on whose thread. Parents are opened alike.</summary>
+    public IoSettings Io { get; init; } = IoSettings.Default;
+
     /// <summary>Told of everything that is odd but does not prevent the use.</summary>
     public Action<ImageWarning>? OnWarning { get; init; }
 }

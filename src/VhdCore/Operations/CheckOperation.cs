@@ -35,9 +35,10 @@ public static class CheckOperation
         string path, ImageOpenOptions? options = null, IStorageResolver? resolver = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(path);
-        options = (options ?? new ImageOpenOptions()) with { Writable = false };
+        options ??= new ImageOpenOptions();
+        options = options with { Writable = false, Io = options.Io with { Waits = CallerWaits.ForMedium } }; // one read after the other
         resolver ??= new FileStorageResolver();
-        var storage = await resolver.OpenAsync(path, StorageOpenOptions.ForReading with { Sharing = options.Sharing }, cancellationToken).ConfigureAwait(false);
+        var storage = await resolver.OpenAsync(path, StorageOpenOptions.ForReading with { Sharing = options.Sharing, Io = options.Io }, cancellationToken).ConfigureAwait(false);
         await using (storage.ConfigureAwait(false))
         {
             var format = options.Format ?? await FormatOfAsync(storage, cancellationToken).ConfigureAwait(false);

@@ -27,9 +27,10 @@ public static class InfoOperation
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         options ??= new ImageOpenOptions();
+        options = options with { Io = options.Io with { Waits = CallerWaits.ForMedium } }; // a few reads are not worth an engine
         ChainWalk.Check(options);
         resolver ??= new FileStorageResolver();
-        var storage = await resolver.OpenAsync(path, StorageOpenOptions.ForReading with { Sharing = options.Sharing }, cancellationToken).ConfigureAwait(false);
+        var storage = await resolver.OpenAsync(path, StorageOpenOptions.ForReading with { Sharing = options.Sharing, Io = options.Io }, cancellationToken).ConfigureAwait(false);
         await using (storage.ConfigureAwait(false))
         {
             var format = options.Format ?? await FormatDetector.DetectAsync(storage, cancellationToken).ConfigureAwait(false);

@@ -10,12 +10,11 @@ namespace VhdCore.Storage;
 /// flush leaves behind. The two paths are <see cref="LinuxFileStorage"/> and <see cref="PortableFileStorage"/>.
 /// </summary>
 /// <remarks>
-/// Requests go through the page cache and are served on the caller's thread, so their tasks are complete on return; in the steady state nothing
-/// is allocated. After a failed flush, or a failed write with <see cref="WriteFlags.Fua"/>, what the medium holds is unknown and the kernel
+/// <see cref="IoSettings"/> say what is done on the caller's thread, and what goes to an engine; in the steady state nothing is allocated. After a failed flush, or a failed write with <see cref="WriteFlags.Fua"/>, what the medium holds is unknown and the kernel
 /// reports it only once: from then on flushes are <see cref="BlockStatus.IoError"/> and changes <see cref="BlockStatus.ReadOnly"/> until the
 /// file is opened again. Reads go on.
 /// </remarks>
-internal abstract class FileStorage : IStorage
+internal abstract class FileStorage : EngineUser, IStorage
 {
     private readonly Lock _lengthLock = new();
     private readonly Lock _nameLock = new();
@@ -28,7 +27,9 @@ internal abstract class FileStorage : IStorage
     /// <param name="handle">The open file; owned from now on.</param>
     /// <param name="length">Bytes.</param>
     /// <param name="traits">What the file can do, without <see cref="StorageTraits.AllocatedBytes"/>.</param>
-    protected FileStorage(string name, SafeFileHandle handle, long length, StorageTraits traits)
+    /// <param name="options">How it was opened.</param>
+    protected FileStorage(string name, SafeFileHandle handle, long length, StorageTraits traits, StorageOpenOptions options)
+        : base(options)
     {
         _name = name;
         _length = length;
@@ -43,6 +44,8 @@ internal abstract class FileStorage : IStorage
     public StorageTraits Traits { get; }
 
     public long Length => Volatile.Read(ref _length);
+
+    public override int Descriptor => (int)Handle.DangerousGetHandle();
 
     protected SafeFileHandle Handle { get; }
 
@@ -71,6 +74,12 @@ internal abstract class FileStorage : IStorage
             throw new StorageException($"'{name.Replace('\0', '?')}' is no file name: it is empty or has a NUL in it. Name a file.", name);
         }
 
+        // Before there is a file: what is asked for and not to be had is said at once, and no ring is started otherwise.
+        if (options.Io.Waits != CallerWaits.ForMedium)
+        {
+            StorageEngines.Check(options.Io.Engine);
+        }
+
         return HasOwnCalls && !usePortablePath ? LinuxFileOpener.Open(name, options) : PortableFileStorage.OpenFile(name, options);
     }
 
@@ -94,17 +103,76 @@ internal abstract class FileStorage : IStorage
         }
     }
 
-    public ValueTask<BlockStatus> ReadAsync(long offset, BlockBuffers into, long start, long length, CancellationToken cancellationToken = default) =>
-        new(Read(offset, in into, start, length, cancellationToken));
+    public ValueTask<BlockStatus> ReadAsync(long offset, BlockBuffers into, long start, long length, CancellationToken cancellationToken = default)
+    {
+        if (RefuseNow(cancellationToken) is var refusal and not BlockStatus.Ok)
+        {
+            return new(refusal);
+        }
 
-    public ValueTask<BlockStatus> WriteAsync(long offset, BlockBuffers from, long start, long length, WriteFlags flags = WriteFlags.None, CancellationToken cancellationToken = default) =>
-        new(Write(offset, in from, start, length, flags, cancellationToken));
+        if (!IsInside(offset, length))
+        {
+            return new(BlockStatus.OutOfRange);
+        }
 
-    public ValueTask<BlockStatus> FlushAsync(CancellationToken cancellationToken = default) => new(Flush(cancellationToken));
+        CheckMemory(in into, start, length);
+        try
+        {
+            return length == 0 ? new(BlockStatus.Ok) : ReadCoreAsync(offset, into, start, length, cancellationToken);
+        }
+        catch (ObjectDisposedException)
+        {
+            return new(BlockStatus.Closed);
+        }
+    }
 
-    public ValueTask<BlockStatus> SetLengthAsync(long length, CancellationToken cancellationToken = default) => new(SetLength(length, cancellationToken));
+    public ValueTask<BlockStatus> WriteAsync(long offset, BlockBuffers from, long start, long length, WriteFlags flags = WriteFlags.None, CancellationToken cancellationToken = default)
+    {
+        if (RefuseChange(RefuseNow(cancellationToken)) is var refusal and not BlockStatus.Ok)
+        {
+            return new(refusal);
+        }
 
-    public ValueTask<BlockStatus> PunchHoleAsync(long offset, long length, CancellationToken cancellationToken = default) => new(PunchHole(offset, length, cancellationToken));
+        if (offset < 0 || length < 0)
+        {
+            return new(BlockStatus.OutOfRange);
+        }
+
+        CheckMemory(in from, start, length);
+        if (length == 0)
+        {
+            return new(BlockStatus.Ok);
+        }
+
+        if (offset > long.MaxValue - length || (Traits.IsBlockDevice && !IsInside(offset, length)))
+        {
+            return new(BlockStatus.NoSpace);
+        }
+
+        try
+        {
+            return WriteCoreAsync(offset, from, start, length, flags, cancellationToken);
+        }
+        catch (ObjectDisposedException)
+        {
+            return new(BlockStatus.Closed);
+        }
+    }
+
+    public ValueTask<BlockStatus> FlushAsync(CancellationToken cancellationToken = default) =>
+        RefuseNow(cancellationToken) is var refusal and not BlockStatus.Ok ? new(refusal)
+        : Waits == CallerWaits.ForMedium || IsInMemory || !Traits.CanWrite ? new(Flush())
+        : Enqueue(IoRequest.Rent(this, IoKind.Flush, 0, 0), cancellationToken);
+
+    public virtual ValueTask<BlockStatus> SetLengthAsync(long length, CancellationToken cancellationToken = default) =>
+        RefuseNow(cancellationToken) is var refusal and not BlockStatus.Ok ? new(refusal)
+        : StaysOnCaller ? new(SetLength(length))
+        : Enqueue(IoRequest.Rent(this, IoKind.SetLength, 0, length), cancellationToken);
+
+    public virtual ValueTask<BlockStatus> PunchHoleAsync(long offset, long length, CancellationToken cancellationToken = default) =>
+        RefuseNow(cancellationToken) is var refusal and not BlockStatus.Ok ? new(refusal)
+        : StaysOnCaller ? new(PunchHole(offset, length))
+        : Enqueue(IoRequest.Rent(this, IoKind.PunchHole, offset, length), cancellationToken);
 
     public StorageRun Map(long offset, long length)
     {
@@ -121,27 +189,56 @@ internal abstract class FileStorage : IStorage
     public ValueTask<BlockStatus> RenameAsync(string newName, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(newName);
-        return new(Rename(newName, cancellationToken));
+        return RefuseNow(cancellationToken) is var refusal and not BlockStatus.Ok ? new(refusal)
+            : StaysOnCaller ? new(Rename(newName))
+            : Enqueue(IoRequest.Rent(this, IoKind.Rename, 0, 0).Naming(newName), cancellationToken);
     }
 
-    public ValueTask DisposeAsync()
+    /// <summary>Refuses new requests, waits for those that an engine has, gives up the locks and closes the file.</summary>
+    public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _isDisposed, 1) == 0)
         {
+            await CloseRequestsAsync().ConfigureAwait(false);
             ReleaseLocks();
             Handle.Dispose();
         }
+    }
 
-        return ValueTask.CompletedTask;
+    public override BlockStatus Run(IoRequest request)
+    {
+        try
+        {
+            return request.Kind switch
+            {
+                IoKind.Read => ReadBlocking(request.Offset, request.Buffers, request.Start, request.Length, request.Slack),
+                IoKind.Write => WriteBlocking(request.Offset, request.Buffers, request.Start, request.Length, request.Flags),
+                IoKind.Flush => Flush(),
+                IoKind.SetLength => SetLength(request.Length),
+                IoKind.PunchHole => PunchHole(request.Offset, request.Length),
+                _ => Rename(request.Name!),
+            };
+        }
+        catch (ObjectDisposedException)
+        {
+            return BlockStatus.Closed;
+        }
     }
 
     /// <summary>As many bytes as are in memory. The range lies inside <see cref="Length"/>.</summary>
     protected abstract long TryReadCore(long offset, in BlockBuffers into, long start, long length);
 
-    protected abstract BlockStatus ReadCore(long offset, in BlockBuffers into, long start, long length);
+    /// <summary>The range lies inside <see cref="Length"/>, and is not empty.</summary>
+    protected abstract ValueTask<BlockStatus> ReadCoreAsync(long offset, BlockBuffers into, long start, long length, CancellationToken cancellationToken);
 
-    /// <summary>With <see cref="WriteFlags.Fua"/>, calls <see cref="Fail"/> where durability was asked for in vain.</summary>
-    protected abstract BlockStatus WriteCore(long offset, in BlockBuffers from, long start, long length, WriteFlags flags);
+    /// <summary>The range is not empty. Ends with <see cref="AfterWrite"/>.</summary>
+    protected abstract ValueTask<BlockStatus> WriteCoreAsync(long offset, BlockBuffers from, long start, long length, WriteFlags flags, CancellationToken cancellationToken);
+
+    /// <summary>Reads, waiting as long as it takes. So many bytes behind the length may be filled too: see <see cref="IoRequest.Slack"/>.</summary>
+    protected abstract BlockStatus ReadBlocking(long offset, in BlockBuffers into, long start, long length, int slack);
+
+    /// <summary>Writes, waiting as long as it takes. With <see cref="WriteFlags.Fua"/>, calls <see cref="Fail"/> where durability was asked for in vain.</summary>
+    protected abstract BlockStatus WriteBlocking(long offset, in BlockBuffers from, long start, long length, WriteFlags flags);
 
     /// <summary>One flush at a time calls this.</summary>
     protected abstract BlockStatus FlushCore();
@@ -166,74 +263,22 @@ internal abstract class FileStorage : IStorage
     /// <summary>What should be durable is not: no change is made from now on.</summary>
     protected BlockStatus Fail() => _flushes.Fail();
 
-    private BlockStatus Read(long offset, in BlockBuffers into, long start, long length, CancellationToken cancellationToken)
+    protected sealed override BlockStatus AfterWrite(long end, WriteFlags flags, BlockStatus status)
     {
-        if (Refuse(cancellationToken) is var refusal and not BlockStatus.Ok)
+        if (end > Length)
         {
-            return refusal;
+            RefreshLength();
         }
 
-        if (!IsInside(offset, length))
-        {
-            return BlockStatus.OutOfRange;
-        }
-
-        CheckMemory(in into, start, length);
-        try
-        {
-            return length == 0 ? BlockStatus.Ok : ReadCore(offset, in into, start, length);
-        }
-        catch (ObjectDisposedException)
-        {
-            return BlockStatus.Closed;
-        }
+        // Another thread's sync may have been told of an error that concerns these bytes.
+        return status == BlockStatus.Ok && (flags & WriteFlags.Fua) != 0 && _flushes.HasFailed ? BlockStatus.IoError : status;
     }
 
-    private BlockStatus Write(long offset, in BlockBuffers from, long start, long length, WriteFlags flags, CancellationToken cancellationToken)
+    protected BlockStatus Flush()
     {
-        if (RefuseChange(cancellationToken) is var refusal and not BlockStatus.Ok)
-        {
-            return refusal;
-        }
-
-        if (offset < 0 || length < 0)
-        {
-            return BlockStatus.OutOfRange;
-        }
-
-        CheckMemory(in from, start, length);
-        if (length == 0)
-        {
-            return BlockStatus.Ok;
-        }
-
-        if (offset > long.MaxValue - length || (Traits.IsBlockDevice && !IsInside(offset, length)))
-        {
-            return BlockStatus.NoSpace;
-        }
-
-        try
-        {
-            var status = WriteCore(offset, in from, start, length, flags);
-            if (offset + length > Length)
-            {
-                RefreshLength();
-            }
-
-            // Another thread's sync may have been told of an error that concerns these bytes.
-            return status == BlockStatus.Ok && (flags & WriteFlags.Fua) != 0 && _flushes.HasFailed ? BlockStatus.IoError : status;
-        }
-        catch (ObjectDisposedException)
+        if (Handle.IsClosed)
         {
             return BlockStatus.Closed;
-        }
-    }
-
-    protected BlockStatus Flush(CancellationToken cancellationToken = default)
-    {
-        if (Refuse(cancellationToken) is var refusal and not BlockStatus.Ok)
-        {
-            return refusal;
         }
 
         if (!Traits.CanWrite)
@@ -251,9 +296,9 @@ internal abstract class FileStorage : IStorage
         }
     }
 
-    private BlockStatus SetLength(long length, CancellationToken cancellationToken)
+    private BlockStatus SetLength(long length)
     {
-        if (RefuseChange(cancellationToken) is var refusal and not BlockStatus.Ok)
+        if (RefuseChange(Handle.IsClosed ? BlockStatus.Closed : BlockStatus.Ok) is var refusal and not BlockStatus.Ok)
         {
             return refusal;
         }
@@ -287,9 +332,9 @@ internal abstract class FileStorage : IStorage
         }
     }
 
-    private BlockStatus PunchHole(long offset, long length, CancellationToken cancellationToken)
+    private BlockStatus PunchHole(long offset, long length)
     {
-        if (RefuseChange(cancellationToken) is var refusal and not BlockStatus.Ok)
+        if (RefuseChange(Handle.IsClosed ? BlockStatus.Closed : BlockStatus.Ok) is var refusal and not BlockStatus.Ok)
         {
             return refusal;
         }
@@ -309,14 +354,14 @@ internal abstract class FileStorage : IStorage
         }
     }
 
-    private BlockStatus Rename(string newName, CancellationToken cancellationToken)
+    private BlockStatus Rename(string newName)
     {
         if (Traits.IsBlockDevice)
         {
             return BlockStatus.Unsupported;
         }
 
-        if (RefuseChange(cancellationToken) is var refusal and not BlockStatus.Ok)
+        if (RefuseChange(Handle.IsClosed ? BlockStatus.Closed : BlockStatus.Ok) is var refusal and not BlockStatus.Ok)
         {
             return refusal;
         }
@@ -326,7 +371,7 @@ internal abstract class FileStorage : IStorage
             return BlockStatus.IoError;
         }
 
-        if (Flush(cancellationToken) is var flushed and not BlockStatus.Ok)
+        if (Flush() is var flushed and not BlockStatus.Ok)
         {
             return flushed;
         }
@@ -352,11 +397,8 @@ internal abstract class FileStorage : IStorage
         }
     }
 
-    private BlockStatus Refuse(CancellationToken cancellationToken) =>
-        Handle.IsClosed ? BlockStatus.Closed : cancellationToken.IsCancellationRequested ? BlockStatus.Cancelled : BlockStatus.Ok;
-
-    private protected BlockStatus RefuseChange(CancellationToken cancellationToken) =>
-        Refuse(cancellationToken) is var refusal and not BlockStatus.Ok ? refusal
+    private protected BlockStatus RefuseChange(BlockStatus refusal) =>
+        refusal != BlockStatus.Ok ? refusal
         : !Traits.CanWrite || _flushes.HasFailed ? BlockStatus.ReadOnly
         : BlockStatus.Ok;
 

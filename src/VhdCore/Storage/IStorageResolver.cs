@@ -63,4 +63,10 @@ public sealed record StorageOpenOptions
 
     /// <summary>Which locks are taken.</summary>
     public StorageSharing Sharing { get; init; }
+
+    /// <summary>How requests reach the medium. A resolver that knows of no such choice ignores it.</summary>
+    public IoSettings Io { get; init; } = IoSettings.Default;
+
+    /// <summary>For tests: an engine of their own.</summary>
+    internal IoEngine? OwnEngine { get; init; }
 }

@@ -16,8 +16,8 @@ internal sealed class PortableFileStorage : FileStorage
     private const int WindowsHandleDiskFull = unchecked((int)0x8007_0027);
     private const int WindowsWriteProtected = unchecked((int)0x8007_0013);
 
-    private PortableFileStorage(string name, SafeFileHandle handle, long length, StorageTraits traits)
-        : base(name, handle, length, traits)
+    private PortableFileStorage(string name, SafeFileHandle handle, long length, StorageTraits traits, StorageOpenOptions options)
+        : base(name, handle, length, traits, options)
     {
     }
 
@@ -36,10 +36,10 @@ internal sealed class PortableFileStorage : FileStorage
                 options.CreateNew ? FileMode.CreateNew : FileMode.Open,
                 canWrite ? FileAccess.ReadWrite : FileAccess.Read,
                 Share(options),
-                FileOptions.RandomAccess);
+                Options(options));
             try
             {
-                return new PortableFileStorage(name, handle, RandomAccess.GetLength(handle), new StorageTraits { CanWrite = canWrite });
+                return new PortableFileStorage(name, handle, RandomAccess.GetLength(handle), new StorageTraits { CanWrite = canWrite }, options);
             }
             catch
             {
@@ -56,7 +56,18 @@ internal sealed class PortableFileStorage : FileStorage
     // There is no call that is sure not to wait.
     protected override long TryReadCore(long offset, in BlockBuffers into, long start, long length) => 0;
 
-    protected override BlockStatus ReadCore(long offset, in BlockBuffers into, long start, long length)
+    protected override ValueTask<BlockStatus> ReadCoreAsync(long offset, BlockBuffers into, long start, long length, CancellationToken cancellationToken) =>
+        Waits == CallerWaits.ForMedium
+            ? new(ReadBlocking(offset, in into, start, length, slack: 0))
+            : MoveAsync(IoKind.Read, offset, into, start, length, WriteFlags.None, cancellationToken);
+
+    protected override ValueTask<BlockStatus> WriteCoreAsync(
+        long offset, BlockBuffers from, long start, long length, WriteFlags flags, CancellationToken cancellationToken) =>
+        Waits == CallerWaits.ForMedium || (Waits == CallerWaits.ForMemory && (flags & WriteFlags.Fua) == 0)
+            ? new(AfterWrite(offset + length, flags, WriteBlocking(offset, in from, start, length, flags)))
+            : MoveAsync(IoKind.Write, offset, from, start, length, flags, cancellationToken);
+
+    protected override BlockStatus ReadBlocking(long offset, in BlockBuffers into, long start, long length, int slack)
     {
         try
         {
@@ -81,7 +92,7 @@ internal sealed class PortableFileStorage : FileStorage
         }
     }
 
-    protected override BlockStatus WriteCore(long offset, in BlockBuffers from, long start, long length, WriteFlags flags)
+    protected override BlockStatus WriteBlocking(long offset, in BlockBuffers from, long start, long length, WriteFlags flags)
     {
         try
         {
@@ -171,11 +182,63 @@ internal sealed class PortableFileStorage : FileStorage
         // Share modes end with the handle.
     }
 
+    // Windows gives a request to its completion port only for a handle that was opened so; elsewhere the flag means nothing.
+    private static FileOptions Options(StorageOpenOptions options) =>
+        FileOptions.RandomAccess | (options.Io.Waits == CallerWaits.ForMedium ? FileOptions.None : FileOptions.Asynchronous);
+
     // Windows: what a reader or writer lets others do. Unix: None is an exclusive flock, all else a shared one.
     private static FileShare Share(StorageOpenOptions options) =>
         options.Sharing == StorageSharing.Force ? FileShare.ReadWrite | FileShare.Delete
         : options.Access == StorageAccess.ReadWrite && !OperatingSystem.IsWindows() ? FileShare.None
         : FileShare.Read | FileShare.Delete;
+
+    /// <summary>A read or write that the system completes: overlapped on Windows, by the runtime's thread pool elsewhere.</summary>
+    private async ValueTask<BlockStatus> MoveAsync(
+        IoKind kind, long offset, BlockBuffers buffers, long start, long length, WriteFlags flags, CancellationToken cancellationToken)
+    {
+        if (!TryEnter())
+        {
+            return BlockStatus.Closed;
+        }
+
+        var end = offset + length;
+        try
+        {
+            while (length > 0)
+            {
+                var run = NativeRun.Of(in buffers, start, length);
+                var moved = kind == IoKind.Read ? await RandomAccess.ReadAsync(Handle, run.Memory, offset, cancellationToken).ConfigureAwait(false) : run.Length;
+                if (kind == IoKind.Write)
+                {
+                    await RandomAccess.WriteAsync(Handle, run.Memory, offset, cancellationToken).ConfigureAwait(false);
+                }
+
+                if (moved == 0)
+                {
+                    return BlockStatus.OutOfRange; // the file was cut beneath us
+                }
+
+                offset += moved;
+                start += moved;
+                length -= moved;
+            }
+
+            return kind == IoKind.Read ? BlockStatus.Ok
+                : AfterWrite(end, flags, (flags & WriteFlags.Fua) != 0 ? await FlushAsync(cancellationToken).ConfigureAwait(false) : BlockStatus.Ok);
+        }
+        catch (OperationCanceledException)
+        {
+            return BlockStatus.Cancelled; // the system has let go of the memory
+        }
+        catch (Exception e) when (IsSystemError(e))
+        {
+            return kind == IoKind.Read ? ToStatus(e) : AfterWrite(end, flags, ToStatus(e));
+        }
+        finally
+        {
+            Exit();
+        }
+    }
 
     private static bool IsSystemError(Exception e) => e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException;
 

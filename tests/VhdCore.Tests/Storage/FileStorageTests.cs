@@ -156,7 +156,7 @@ public sealed class FileStorageTests : IDisposable
     [InlineData(true)]
     public async Task In_the_steady_state_nothing_is_allocated(bool usePortablePath)
     {
-        await using var storage = FileStorage.Open(_folder["a.img"], StorageOpenOptions.ForCreating, usePortablePath);
+        await using var storage = FileStorage.Open(_folder["a.img"], StorageOpenOptions.ForCreating with { Io = IoSettings.Batch }, usePortablePath);
         await storage.SetLengthAsync(1 << 20);
         using var one = new NativeBuffer(4096);
         using var many = new ScatteredBuffer([.. Enumerable.Repeat(511, 100)]);

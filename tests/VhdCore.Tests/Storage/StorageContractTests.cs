@@ -12,6 +12,49 @@ public sealed class PortableFileStorageContractTests() : FileStorageContract(use
     protected override bool ForcedReadersPassWriters => OperatingSystem.IsWindows();
 }
 
+/// <summary>Files by .NET's asynchronous calls: overlapped on Windows.</summary>
+public sealed class OverlappedFileStorageContractTests() : FileStorageContract(usePortablePath: true)
+{
+    protected override bool ForcedReadersPassWriters => OperatingSystem.IsWindows();
+
+    protected override IoSettings Io => Engines.Threads;
+}
+
+public sealed class BatchFileStorageContractTests() : FileStorageContract(usePortablePath: false)
+{
+    protected override IoSettings Io => IoSettings.Batch;
+}
+
+public sealed class RingFileStorageContractTests() : FileStorageContract(usePortablePath: false)
+{
+    protected override IoSettings Io => Engines.Require(Engines.Ring);
+}
+
+public sealed class DirectRingFileStorageContractTests() : FileStorageContract(usePortablePath: false)
+{
+    protected override IoSettings Io => Engines.Require(Engines.DirectRing);
+}
+
+public sealed class DirectRingToPoolFileStorageContractTests() : FileStorageContract(usePortablePath: false)
+{
+    protected override IoSettings Io => Engines.Require(Engines.DirectRingToPool);
+}
+
+public sealed class ThreadsFileStorageContractTests() : FileStorageContract(usePortablePath: false)
+{
+    protected override IoSettings Io => Engines.Threads;
+}
+
+public sealed class DirectThreadsFileStorageContractTests() : FileStorageContract(usePortablePath: false)
+{
+    protected override IoSettings Io => Engines.DirectThreads;
+}
+
+public sealed class DirectCallerFileStorageContractTests() : FileStorageContract(usePortablePath: false)
+{
+    protected override IoSettings Io => Engines.DirectCaller;
+}
+
 /// <summary>Files through the resolver, as the library opens them.</summary>
 public sealed class ResolvedFileStorageContractTests : FileStorageContract
 {
@@ -47,7 +90,10 @@ public abstract class FileStorageContract(bool usePortablePath) : StorageContrac
 
     protected virtual void Dispose(bool isDisposing) => _folder.Dispose();
 
-    protected override ValueTask<IStorage> OpenAsync(string name, StorageOpenOptions options) => new(FileStorage.Open(name, options, usePortablePath));
+    /// <summary>How requests reach the medium.</summary>
+    protected virtual IoSettings Io => IoSettings.Default;
+
+    protected override ValueTask<IStorage> OpenAsync(string name, StorageOpenOptions options) => new(FileStorage.Open(name, options with { Io = Io }, usePortablePath));
 
     protected override string NameOf(string name) => _folder[name];
 }

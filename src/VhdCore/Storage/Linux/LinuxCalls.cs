@@ -18,6 +18,14 @@ internal static unsafe partial class LinuxCalls
     public const int O_NONBLOCK = 0x800;
     public const int O_CLOEXEC = 0x8_0000;
 
+    /// <summary>One of the few flags whose number the architectures do not share.</summary>
+    public static readonly int O_DIRECT = RuntimeInformation.ProcessArchitecture switch
+    {
+        Architecture.Arm64 => 0x1_0000,
+        Architecture.Ppc64le => 0x2_0000,
+        _ => 0x4000,
+    };
+
     public const int SEEK_END = 2;
     public const int SEEK_DATA = 3;
     public const int SEEK_HOLE = 4;
@@ -37,6 +45,7 @@ internal static unsafe partial class LinuxCalls
     public const int AT_FDCWD = -100;
     public const int AT_EMPTY_PATH = 0x1000;
     public const uint STATX_BASIC_STATS = 0x7FF;
+    public const uint STATX_DIOALIGN = 0x2000; // Linux 6.1
 
     // The kernel moves at most this many bytes in one call, whatever is asked (MAX_RW_COUNT).
     public const long MaxTransfer = 0x7FFF_F000;
@@ -149,6 +158,10 @@ internal static unsafe partial class LinuxCalls
     {
         private const int TypeMask = 0xF000;
 
+        /// <summary>Which of the fields the kernel filled in.</summary>
+        [FieldOffset(0)]
+        public uint Mask;
+
         [FieldOffset(28)]
         public ushort Mode;
 
@@ -168,6 +181,14 @@ internal static unsafe partial class LinuxCalls
 
         [FieldOffset(140)]
         public uint DeviceMinor;
+
+        /// <summary>What the address of a direct request's memory must be a multiple of, in bytes; 0 where the file takes none.</summary>
+        [FieldOffset(152)]
+        public uint DirectMemoryAlignment;
+
+        /// <summary>The same for its offset and length.</summary>
+        [FieldOffset(156)]
+        public uint DirectOffsetAlignment;
 
         public readonly bool IsRegularFile => (Mode & TypeMask) == 0x8000;
 

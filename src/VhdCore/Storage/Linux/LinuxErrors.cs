@@ -13,7 +13,9 @@ internal static class LinuxErrors
     public const int ENXIO = 6;
     public const int EBADF = 9;
     public const int EAGAIN = 11;
+    public const int ENOMEM = 12;
     public const int EACCES = 13;
+    public const int EBUSY = 16;
     public const int EEXIST = 17;
     public const int ENOTDIR = 20;
     public const int EISDIR = 21;
@@ -27,6 +29,7 @@ internal static class LinuxErrors
     public const int ELOOP = 40;
     public const int EOPNOTSUPP = 95;
     public const int EDQUOT = 122;
+    public const int ECANCELED = 125;
 
     /// <summary>The status of a request that ended with <paramref name="errno"/>; 0 is success.</summary>
     public static BlockStatus ToStatus(int errno) => errno switch

@@ -27,7 +27,7 @@ internal static class LinuxFileOpener
             {
                 var about = DescribeHandle(name, handle, options);
                 RefuseOtherKinds(name, about);
-                _ = LinuxCalls.FCntl(handle, LinuxCalls.F_SETFL, 0); // O_NONBLOCK was for the opening only
+                var isDirect = SetFlags(name, handle, options);
                 if (options.Sharing == StorageSharing.Default)
                 {
                     LinuxImageLock.Acquire(handle, name, options.Access);
@@ -36,7 +36,7 @@ internal static class LinuxFileOpener
                 // Another file may have been renamed over this one before the lock was taken; then the lock is on a file without a name.
                 if (attempt == MaxAttempts || options.CreateNew || (TryDescribe(name, out var current) && current.IsSameFile(about)))
                 {
-                    return FromHandle(name, handle, about, options);
+                    return FromHandle(name, handle, about, isDirect, options);
                 }
             }
             catch
@@ -73,12 +73,12 @@ internal static class LinuxFileOpener
     {
         LinuxCalls.StatXBuffer about;
         // Safety: the kernel fills one struct statx, which outlives the call.
-        return LinuxCalls.StatX(handle, "", LinuxCalls.AT_EMPTY_PATH, LinuxCalls.STATX_BASIC_STATS, &about) == 0
+        return LinuxCalls.StatX(handle, "", LinuxCalls.AT_EMPTY_PATH, LinuxCalls.STATX_BASIC_STATS | LinuxCalls.STATX_DIOALIGN, &about) == 0
             ? about
             : throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options);
     }
 
-    private static LinuxFileStorage FromHandle(string name, SafeFileHandle handle, in LinuxCalls.StatXBuffer about, StorageOpenOptions options)
+    private static LinuxFileStorage FromHandle(string name, SafeFileHandle handle, in LinuxCalls.StatXBuffer about, bool isDirect, StorageOpenOptions options)
     {
         // After the lock: nobody changes it any more.
         var length = LinuxCalls.LSeek(handle, 0, LinuxCalls.SEEK_END);
@@ -95,7 +95,24 @@ internal static class LinuxFileOpener
             IsBlockDevice = about.IsBlockDevice,
             ExtensionReadsZeros = !about.IsBlockDevice && (!canWrite || LinuxFileSystem.ExtensionReadsZeros(fileSystem, about.DeviceMajor, about.DeviceMinor)),
         };
-        return new LinuxFileStorage(name, handle, length, traits, about.IsRegularFile && LinuxFileSystem.IsMemory(fileSystem), nameIsDurable: !options.CreateNew);
+        return isDirect
+            ? new DirectFileStorage(name, handle, length, traits, options, DirectAlignment.Of(about))
+            : new LinuxFileStorage(name, handle, length, traits, options, about.IsRegularFile && LinuxFileSystem.IsMemory(fileSystem));
+    }
+
+    // O_NONBLOCK was for the opening only. A file system in memory takes O_DIRECT and then does as always.
+    private static bool SetFlags(string name, SafeFileHandle handle, StorageOpenOptions options)
+    {
+        var isDirect = options.Io.Cache == StorageCache.None && !LinuxFileSystem.IsMemory(LinuxFileSystem.TypeOf(handle));
+        if (LinuxCalls.FCntl(handle, LinuxCalls.F_SETFL, isDirect ? LinuxCalls.O_DIRECT : 0) != 0 && isDirect)
+        {
+            throw new StorageException(
+                $"'{name}' cannot be used without the page cache: its file system has no direct I/O ({Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}). " +
+                "Open it with cache mode 'writeback'.",
+                name);
+        }
+
+        return isDirect;
     }
 
     private static unsafe bool TryDescribe(string name, out LinuxCalls.StatXBuffer about)

@@ -10,7 +10,7 @@ namespace VhdCore.Storage.Linux;
 /// A file or block device by our own system calls: .NET's list overloads allocate for each request, and it has neither RWF_DSYNC and RWF_NOWAIT
 /// nor holes.
 /// </summary>
-internal sealed class LinuxFileStorage : FileStorage
+internal class LinuxFileStorage : FileStorage
 {
     private const int MaxRuns = 64; // of one call; 1 KiB of stack. The kernel takes 1024 (IOV_MAX).
 
@@ -23,14 +23,19 @@ internal sealed class LinuxFileStorage : FileStorage
     /// <param name="handle">The open file; owned from now on.</param>
     /// <param name="length">Bytes.</param>
     /// <param name="traits">What the file can do.</param>
+    /// <param name="options">How it was opened.</param>
     /// <param name="isInMemory">A plain read never waits for a device.</param>
-    /// <param name="nameIsDurable">False for a file just created.</param>
-    public LinuxFileStorage(string name, SafeFileHandle handle, long length, StorageTraits traits, bool isInMemory, bool nameIsDurable)
-        : base(name, handle, length, traits)
+    public LinuxFileStorage(string name, SafeFileHandle handle, long length, StorageTraits traits, StorageOpenOptions options, bool isInMemory)
+        : base(name, handle, length, traits, options)
     {
         _isInMemory = isInMemory;
-        _nameIsDurable = nameIsDurable;
+        _nameIsDurable = !options.CreateNew;
     }
+
+    protected override bool IsInMemory => _isInMemory;
+
+    /// <summary>A write can make its own bytes durable, as far as was found out.</summary>
+    protected bool CanWriteThrough => _canWriteThrough;
 
     /// <summary>See <see cref="StorageClone.MayClone"/>.</summary>
     public bool MayCloneFrom(LinuxFileStorage source)
@@ -42,7 +47,7 @@ internal sealed class LinuxFileStorage : FileStorage
     /// <summary>See <see cref="StorageClone.Clone"/>.</summary>
     public BlockStatus CloneFrom(LinuxFileStorage source, long sourceOffset, long offset, long length)
     {
-        if (RefuseChange(CancellationToken.None) is var refusal and not BlockStatus.Ok)
+        if (RefuseChange(RefuseNow(CancellationToken.None)) is var refusal and not BlockStatus.Ok)
         {
             return refusal;
         }
@@ -99,17 +104,48 @@ internal sealed class LinuxFileStorage : FileStorage
         return 0;
     }
 
-    protected override BlockStatus ReadCore(long offset, in BlockBuffers into, long start, long length)
+    protected override ValueTask<BlockStatus> ReadCoreAsync(long offset, BlockBuffers into, long start, long length, CancellationToken cancellationToken)
     {
+        if (Waits == CallerWaits.ForMedium || _isInMemory)
+        {
+            return new(ReadBlocking(offset, in into, start, length, slack: 0));
+        }
+
+        var moved = TryReadCore(offset, in into, start, length);
+        return moved == length
+            ? new(BlockStatus.Ok)
+            : Enqueue(IoRequest.Rent(this, IoKind.Read, offset + moved, length - moved).Moving(into, start + moved, WriteFlags.None), cancellationToken);
+    }
+
+    protected override ValueTask<BlockStatus> WriteCoreAsync(
+        long offset, BlockBuffers from, long start, long length, WriteFlags flags, CancellationToken cancellationToken)
+    {
+        // A copy to memory, unless it must be durable; and a server's thread is not to wait where a kernel short of clean pages makes writers wait.
+        if (_isInMemory || Waits == CallerWaits.ForMedium || (Waits == CallerWaits.ForMemory && (flags & WriteFlags.Fua) == 0))
+        {
+            return new(AfterWrite(offset + length, flags, WriteBlocking(offset, in from, start, length, flags)));
+        }
+
+        var request = IoRequest.Rent(this, IoKind.Write, offset, length).Moving(from, start, flags);
+
+        // What makes the file longer asks for the length afterwards, under a lock that a truncation may hold for long: not on a ring's thread.
+        request.IsBlocking = offset + length > Length || ((flags & WriteFlags.Fua) != 0 && !_canWriteThrough);
+        return Enqueue(request, cancellationToken);
+    }
+
+    protected override BlockStatus ReadBlocking(long offset, in BlockBuffers into, long start, long length, int slack)
+    {
+        var hasMoved = false;
         do
         {
-            var moved = ReadSome(offset, in into, start, length);
+            var moved = ReadSome(offset, in into, start, length + slack);
             if (moved <= 0)
             {
-                // 0: the file was cut beneath us.
-                return moved == 0 ? BlockStatus.OutOfRange : LinuxErrors.ToStatus((int)-moved);
+                // The file was cut beneath us. A direct read then goes on at an offset that is not aligned.
+                return moved == 0 || (moved == -LinuxErrors.EINVAL && hasMoved) ? BlockStatus.OutOfRange : LinuxErrors.ToStatus((int)-moved);
             }
 
+            hasMoved = true;
             offset += moved;
             start += moved;
             length -= moved;
@@ -118,7 +154,7 @@ internal sealed class LinuxFileStorage : FileStorage
         return BlockStatus.Ok;
     }
 
-    protected override BlockStatus WriteCore(long offset, in BlockBuffers from, long start, long length, WriteFlags flags)
+    protected override BlockStatus WriteBlocking(long offset, in BlockBuffers from, long start, long length, WriteFlags flags)
     {
         if ((flags & WriteFlags.Fua) == 0)
         {
@@ -151,6 +187,17 @@ internal sealed class LinuxFileStorage : FileStorage
 
         var status = LinuxErrors.ToStatus(WriteAll(offset, in from, start, length, durably: false));
         return status == BlockStatus.Ok ? Flush() : status;
+    }
+
+    protected override BlockStatus? JudgeCore(IoRequest request, int errno)
+    {
+        if ((request.Flags & WriteFlags.Fua) == 0)
+        {
+            return LinuxErrors.ToStatus(errno);
+        }
+
+        // Refused, or full: was it the writing, or the syncing? Writing again, with and without, tells.
+        return LinuxErrors.IsUnsupported(errno) || LinuxErrors.ToStatus(errno) == BlockStatus.NoSpace ? null : Fail();
     }
 
     protected override BlockStatus FlushCore()

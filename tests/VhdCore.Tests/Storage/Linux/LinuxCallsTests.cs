@@ -24,6 +24,8 @@ public sealed class LinuxCallsTests
         Assert.Equal(48, Offset<LinuxCalls.StatXBuffer>(nameof(LinuxCalls.StatXBuffer.Blocks)));
         Assert.Equal(136, Offset<LinuxCalls.StatXBuffer>(nameof(LinuxCalls.StatXBuffer.DeviceMajor)));
         Assert.Equal(140, Offset<LinuxCalls.StatXBuffer>(nameof(LinuxCalls.StatXBuffer.DeviceMinor)));
+        Assert.Equal(152, Offset<LinuxCalls.StatXBuffer>(nameof(LinuxCalls.StatXBuffer.DirectMemoryAlignment)));
+        Assert.Equal(156, Offset<LinuxCalls.StatXBuffer>(nameof(LinuxCalls.StatXBuffer.DirectOffsetAlignment)));
         Assert.True(Unsafe.SizeOf<LinuxCalls.StatFsBuffer>() >= 120);
     }
 
