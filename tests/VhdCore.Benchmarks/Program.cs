@@ -15,6 +15,7 @@ internal static class Program
           overlay PARENT CHILD SHARE          a child that holds one in SHARE of the parent's 64 KiB chunks again
           random-reads RAW DEPTH SECONDS IMAGE...  hot 4 KiB reads of images, each beside RandomAccess.Read of the raw file
           synthetic-storage FOLDER SECONDS    what the synthetic SCSI controller costs a request; an image of 64 MiB in FOLDER
+          direct-reads RAW DEPTH SECONDS IMAGE...  the same past the page cache, through each engine; RAW is read by so many threads
           anything else                       BenchmarkDotNet's own arguments, such as --list flat or --filter '*Crc*'
 
         """;
@@ -45,6 +46,9 @@ internal static class Program
 
             case ["synthetic-storage", var folder, var seconds]:
                 return await Programs.SyntheticStorage.RunAsync(folder, double.Parse(seconds));
+
+            case ["direct-reads", var raw, var depth, var seconds, .. var images]:
+                return await Programs.DirectReads.RunAsync(raw, int.Parse(depth), double.Parse(seconds), images);
 
             case []:
                 Console.Write(Usage);

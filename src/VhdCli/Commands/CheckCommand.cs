@@ -12,7 +12,7 @@ internal sealed class CheckCommand : Verb
 {
     private readonly Argument<string> _file = Values.FileArgument("FILE", "The image. Of a chain, each image is checked by itself.");
     private readonly Option<bool> _quiet = Values.Flag("Prints nothing but errors.", "-q", "--quiet");
-    private readonly Option<string?> _cache = CacheModes.Option("-T", "Accepted for compatibility.");
+    private readonly Option<string?> _cache = CacheModes.Option("-T", "The same as --cache.");
     private readonly OpenFlags _open;
 
     public CheckCommand()
@@ -36,7 +36,7 @@ internal sealed class CheckCommand : Verb
     public override async Task<int> RunAsync(ParseResult parsed, CliSession session, CancellationToken cancellationToken)
     {
         var path = parsed.GetRequiredValue(_file);
-        var report = await CheckOperation.RunAsync(path, _open.Read(parsed, session), session.Resolver, cancellationToken);
+        var report = await CheckOperation.RunAsync(path, _open.Read(parsed, session, parsed.GetValue(_cache)), session.Resolver, cancellationToken);
         if (report is { Format: ImageFormat.Raw, Findings.Count: 0 })
         {
             session.Say("This image format does not support checks");

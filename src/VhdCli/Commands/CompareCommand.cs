@@ -13,7 +13,7 @@ internal sealed class CompareCommand : Verb
     private readonly Argument<string> _second = Values.FileArgument("FILE2", "The other.");
     private readonly Option<ImageFormat?> _secondFormat = Values.FormatOption("The second image's format.", "-F");
     private readonly Option<bool> _strict = Values.Flag("Sizes and allocation must be equal too.", "-s", "--strict");
-    private readonly Option<string?> _cache = CacheModes.Option("-T", "Accepted for compatibility.");
+    private readonly Option<string?> _cache = CacheModes.Option("-T", "The same as --cache.");
     private readonly Option<int?> _jobs = Values.NumberOption("Ranges in work at once, from 1 to 64.", 1, 64, "-m", "--jobs");
     private readonly OpenFlags _open;
     private readonly ProgressFlags _progress;
@@ -43,7 +43,7 @@ internal sealed class CompareCommand : Verb
 
     public override async Task<int> RunAsync(ParseResult parsed, CliSession session, CancellationToken cancellationToken)
     {
-        var options = _open.Read(parsed, session);
+        var options = _open.Read(parsed, session, parsed.GetValue(_cache));
         await using var first = await DiskOpening.OpenAsync(session, parsed.GetRequiredValue(_first), options, cancellationToken);
         await using var second = await DiskOpening.OpenAsync(
             session, parsed.GetRequiredValue(_second), options with { Format = parsed.GetValue(_secondFormat) }, cancellationToken);

@@ -25,8 +25,8 @@ internal sealed class ConvertCommand : Verb
     private readonly Option<long?> _sparse = Values.SizeOption("Leaves out zeros of so many bytes, 4k by default; 0 writes all zeros out.", "-S", "--sparse-size");
     private readonly Option<int?> _jobs = Values.NumberOption("Ranges in work at once, from 1 to 64; the number of cores by default, at most 4.", 1, 64, "-m", "--jobs");
     private readonly Option<bool> _outOfOrder = Values.Flag("Writes as soon as something is read, out of order.", "-W");
-    private readonly Option<string?> _targetCache = CacheModes.Option("-t", "Accepted for compatibility: the target is flushed once, when it is complete.");
-    private readonly Option<string?> _sourceCache = CacheModes.Option("-T", "Accepted for compatibility.");
+    private readonly Option<string?> _targetCache = CacheModes.Option("-t", "--cache for the target alone. Whatever it says, the target is flushed once, when it is complete.");
+    private readonly Option<string?> _sourceCache = CacheModes.Option("-T", "--cache for the source alone.");
     private readonly Option<bool> _noClone = Values.Flag("Copies every byte, also where the file system could let both files share them.", "--no-clone");
     private readonly Option<bool> _verify = Values.Flag("Reads the target again and compares before it gets its name.", "--verify");
     private readonly CreateFlags _create;
@@ -76,13 +76,13 @@ internal sealed class ConvertCommand : Verb
             return ExitCode.Ok;
         }
 
-        await using var source = await DiskOpening.OpenAsync(session, sourcePath, _open.Read(parsed, session), cancellationToken);
+        await using var source = await DiskOpening.OpenAsync(session, sourcePath, _open.Read(parsed, session, parsed.GetValue(_sourceCache)), cancellationToken);
         if (source.Images[0].SizeRoundedUp)
         {
             session.Say($"warning: {sourcePath}: {source.Images[0].FileLength} bytes are no whole sectors; the disk has {source.Length}, the last ones zero");
         }
 
-        var create = CreateOptions(parsed, session, format, source);
+        var create = CreateOptions(parsed, session, format, source) with { Io = _open.ReadIo(parsed, session, parsed.GetValue(_targetCache)) };
         await using var target = await TargetFinder.OpenAsync(
             session, targetPath, source, create, parsed.GetValue(_existing), parsed.GetValue(_targetIsZero), cancellationToken);
         if (target is StreamTarget && (parsed.GetValue(_verify) || WantsJson(parsed)))

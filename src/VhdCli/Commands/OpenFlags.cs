@@ -17,6 +17,8 @@ internal sealed class OpenFlags
     private readonly Option<bool> _noParent = Values.Flag("Follows no parent: an image that needs one is refused.", "--no-parent");
     private readonly Option<string?> _parentRoot = new("--parent-root") { Description = "Follows parents only in or below this folder, and looks for them in it by name too.", HelpName = "DIR" };
 
+    private readonly IoFlags _io;
+
     public OpenFlags(Command command, bool forWriting = false)
     {
         command.Add(_format);
@@ -34,13 +36,17 @@ internal sealed class OpenFlags
         command.Add(_ignoreParentId);
         command.Add(_noParent);
         command.Add(_parentRoot);
+        _io = new IoFlags(command);
         IsForWriting = forWriting;
     }
 
     private bool IsForWriting { get; }
 
+    /// <summary>How what is written beside the images is to be reached.</summary>
+    public IoSettings ReadIo(ParseResult parsed, CliSession session, string? cacheWord) => _io.Read(parsed, session, cacheWord);
+
     /// <summary>What was asked for.</summary>
-    public ImageOpenOptions Read(ParseResult parsed, CliSession session)
+    public ImageOpenOptions Read(ParseResult parsed, CliSession session, string? cacheWord = null)
     {
         var noParent = parsed.GetValue(_noParent);
         var parentRoot = parsed.GetValue(_parentRoot);
@@ -64,6 +70,7 @@ internal sealed class OpenFlags
             IgnoreParentId = parsed.GetValue(_ignoreParentId),
             Parents = noParent ? ParentPolicy.Refuse : parentRoot is not null ? ParentPolicy.BelowRoot : ParentPolicy.Follow,
             ParentRoot = parentRoot,
+            Io = _io.Read(parsed, session, cacheWord),
             OnWarning = session.Warn,
         };
     }

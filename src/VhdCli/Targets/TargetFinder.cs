@@ -94,7 +94,7 @@ internal static class TargetFinder
     private static async ValueTask<ConvertTarget> OpenExistingAsync(
         CliSession session, string path, VirtualDisk source, ImageCreateOptions options, bool isKnownZero, CancellationToken cancellationToken)
     {
-        var open = new ImageOpenOptions { Writable = true, Format = options.Format, OnWarning = session.Warn };
+        var open = new ImageOpenOptions { Writable = true, Format = options.Format, Io = options.Io, OnWarning = session.Warn };
         var disk = await DiskOpening.OpenAsync(session, path, open, cancellationToken);
         if (disk.Length >= source.Length)
         {

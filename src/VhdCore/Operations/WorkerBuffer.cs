@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using VhdCore.Primitives;
 
 namespace VhdCore.Operations;
@@ -6,8 +5,6 @@ namespace VhdCore.Operations;
 /// <summary>Native memory that one worker owns from its first request to its last.</summary>
 internal sealed unsafe class WorkerBuffer : IDisposable
 {
-    private const int PageSize = 4096; // bytes; what direct I/O asks for
-
     private void* _address;
 
     public WorkerBuffer(int size)
@@ -16,7 +13,7 @@ internal sealed unsafe class WorkerBuffer : IDisposable
         Size = size;
 
         // Safety: freed once, in Dispose; every view of it is handed out by the methods below, within Size.
-        _address = NativeMemory.AlignedAlloc((nuint)size, PageSize);
+        _address = HugePageMemory.Allocate(size);
     }
 
     /// <summary>Bytes.</summary>
@@ -40,10 +37,10 @@ internal sealed unsafe class WorkerBuffer : IDisposable
 
     public void Dispose()
     {
-        // Safety: the pointer came from AlignedAlloc, and is forgotten before anybody could free it again.
+        // Safety: the pointer came from Allocate, and is forgotten before anybody could free it again.
         var address = _address;
         _address = null;
-        NativeMemory.AlignedFree(address);
+        HugePageMemory.Free(address, Size);
     }
 
     private void Check(int start, int length)
