@@ -49,6 +49,8 @@ public sealed class SampleVerbTests
             Assert.Contains("identical", (await Cli.RunAsync("compare", "-F", format, path, folder["copy"])).EnsureSuccess().Output, StringComparison.Ordinal);
         }
 
+        (await Cli.RunAsync("check", path)).EnsureSuccess();
+        (await Cli.RunAsync("check", "--output=json", path)).EnsureSuccess();
         var first = (await Cli.RunAsync("read", path, "--length", "8k")).EnsureSuccess().Bytes;
         using (var raw = File.OpenRead(path))
         {

@@ -15,9 +15,11 @@ internal static class ExpectVhdx
     /// <summary>Everybody who can read the image sees the model.</summary>
     /// <param name="model">What it should hold.</param>
     /// <param name="path">A disk without a parent.</param>
-    public static async Task EverywhereAsync(SparseModel model, string path)
+    /// <param name="mayLeak">Blocks have been given up, and left holes between others.</param>
+    public static async Task EverywhereAsync(SparseModel model, string path, bool mayLeak = false)
     {
         await Expect.OursAsync(model, path);
+        await Expect.SoundAsync(path, mayLeak);
         Independent(model, path);
         await MapAsync(path);
         Qemu(model, path);
