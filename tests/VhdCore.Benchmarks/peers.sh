@@ -82,6 +82,7 @@ mkdir -p "$results"
 scratch="$(mktemp -d)"
 mounted=""
 disk=""
+failed=""
 clean_up() {
     if [ -n "$mounted" ]; then umount "$mounted" && rmdir "$mounted"; fi
     rm -rf "$scratch" ${disk:+"$disk"}
@@ -116,3 +117,7 @@ print_table
 for row in $only; do
     awk -F '\t' -v row="$row" '$1 == row { printf "%s ratio=%s\n", row, $4 }' "$results/rows.tsv" | tail -n 1
 done
+if [ -n "$failed" ]; then
+    echo "FAILED:$failed run again with --resume." >&2
+    exit 1
+fi

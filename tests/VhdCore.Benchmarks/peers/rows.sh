@@ -98,32 +98,48 @@ qemu_name() {
     case "$1" in vhd) echo vpc ;; *) echo "$1" ;; esac
 }
 
+# A row that fails must not take the others with it.
+attempt() { # command...
+    local code=0
+    set +e
+    (
+        set -e
+        "$@"
+    )
+    code=$?
+    set -e
+    if [ "$code" -ne 0 ]; then
+        failed="$failed $*;"
+        rm -f "$work/output" "$work/warm"
+    fi
+}
+
 run_rows() { # setting
     data_mib=$(($(numfmt --from=iec "$size") / 1048576 / 2))
     OUTPUT="$work/output"
     LIMIT=()
     local row
     for row in raw-to-vhdx raw-to-vhd vhdx-to-raw vhdx-to-vhd vhd-to-raw vhd-to-vhdx; do
-        if wanted $row; then conversion $row; fi
+        if wanted $row; then attempt conversion $row; fi
     done
     if [ "$1" = disk ]; then
         for row in raw-to-vhdx-flushed vhdx-to-raw-flushed; do
-            if wanted $row; then conversion $row; fi
+            if wanted $row; then attempt conversion $row; fi
         done
         rm -f "$work"/source.*
-        if wanted allocating-writes; then allocating_writes allocating-writes vhdx 0.05; fi
-        if wanted allocating-writes-vhd; then allocating_writes allocating-writes-vhd vhd 0.2; fi
+        if wanted allocating-writes; then attempt allocating_writes allocating-writes vhdx 0.05; fi
+        if wanted allocating-writes-vhd; then attempt allocating_writes allocating-writes-vhd vhd 0.2; fi
         return
     fi
-    if wanted compare; then compare; fi
-    if wanted hash; then hash; fi
-    if wanted hash-tree; then hash_tree hash-tree vhdx 0.25; fi
+    if wanted compare; then attempt compare; fi
+    if wanted hash; then attempt hash; fi
+    if wanted hash-tree; then attempt hash_tree hash-tree vhdx 0.25; fi
     rm -f "$work"/source.*
-    if wanted hash-tree-full; then hash_full; fi
+    if wanted hash-tree-full; then attempt hash_full; fi
     for row in empty-to-vhdx empty-to-raw; do
-        if wanted $row; then empty $row; fi
+        if wanted $row; then attempt empty $row; fi
     done
-    if wanted random-read-vhdx-1 || wanted random-read-vhdx-32 || wanted random-read-chain-1 || wanted random-read-chain-32; then random_reads; fi
+    if wanted random-read-vhdx-1 || wanted random-read-vhdx-32 || wanted random-read-chain-1 || wanted random-read-chain-32; then attempt random_reads; fi
 }
 
 # vhdkit makes every conversion durable; of its peer only the -flushed rows ask for that.
