@@ -61,6 +61,9 @@ internal sealed class ReadLoad : IDisposable
         }
     }
 
+    /// <summary>The guest's pages of a read, in order.</summary>
+    public IReadOnlyList<ulong> Pages(int index) => _data[index].Pages;
+
     public byte[] Data(int index) => _data[index].ToArray();
 
     public void Dispose()
