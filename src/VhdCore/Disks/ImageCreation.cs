@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using VhdCore.Chains;
 using VhdCore.Errors;
 using VhdCore.Formats;
@@ -33,7 +32,7 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
         {
             parents = options.Parent is null ? null : await OpenParentAsync(options.Parent, target, cancellationToken).ConfigureAwait(false);
             var replaced = await LockReplacedAsync(target, cancellationToken).ConfigureAwait(false);
-            var temporary = $"{target}.{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(6))}.part";
+            var temporary = $"{target}.{Guid.NewGuid().ToString("N")[..12]}.part";
             var storage = await resolver.OpenAsync(temporary, StorageOpenOptions.ForCreating with { Io = options.Io }, cancellationToken).ConfigureAwait(false);
             _owned.Add(storage);
             unpublished = new UnpublishedFile(resolver, storage, target, replaced);

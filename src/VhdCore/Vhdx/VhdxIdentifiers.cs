@@ -49,7 +49,7 @@ internal sealed class VhdxIdentifiers
 
     /// <summary>A log session's first sequence number, small enough never to run over; above zero.</summary>
     /// <remarks>Hyper-V starts each session at a random number, so that stale entries never continue a new sequence.</remarks>
-    public ulong NextSequenceNumber() => (BinaryPrimitives.ReadUInt64LittleEndian(_seed is null ? RandomNumberGenerator.GetBytes(8) : Next()) >> 2) + 1;
+    public ulong NextSequenceNumber() => (BinaryPrimitives.ReadUInt64LittleEndian(_seed is null ? Guid.NewGuid().ToByteArray() : Next()) >> 2) + 1;
 
     private byte[] Next()
     {

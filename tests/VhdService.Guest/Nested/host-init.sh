@@ -1,0 +1,31 @@
+#!/bin/sh
+# Runs in the outer machine, as its first process: one monitor after the other, as /data/lives says, a line each: a name, and the monitor's arguments.
+mount -t devtmpfs dev /dev 2>/dev/null
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t tmpfs tmp /tmp
+mount -t ext4 /dev/nvme0n2 /data || echo "HOST cannot mount its data"
+for module in irqbypass kvm kvm-amd; do
+    insmod "/modules/$module.ko"
+done
+[ -c /dev/kvm ] || echo "HOST has no KVM"
+export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1
+cp /data/lives /tmp/lives
+while IFS=' ' read -r name arguments <&4; do
+    echo "LIFE $name BEGIN $(cut -d' ' -f1 /proc/uptime)"
+    mkfifo "/tmp/$name"
+    exec 3<>"/tmp/$name"
+    eval "timeout -s KILL 300 /bin/MiniHypervisor $arguments --control /tmp/$name" </dev/null 2>&1 | while IFS= read -r line; do
+        line="${line%$(printf '\r')}"
+        echo "$line"
+        case "$line" in
+            "CONTROL "*) echo "${line#CONTROL }" >&3 ;;
+        esac
+    done
+    exec 3>&-
+    echo "LIFE $name END $(cut -d' ' -f1 /proc/uptime)"
+done 4</tmp/lives
+sync
+umount /data || mount -o remount,ro /data
+echo "HOST done"
+poweroff -f
