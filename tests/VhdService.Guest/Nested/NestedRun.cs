@@ -131,7 +131,7 @@ public sealed class NestedRun : IAsyncLifetime
     private void Boot(string data)
     {
         var kernel = Directory.GetFiles(data, "*.vmlinuz").Order(StringComparer.Ordinal).Last();
-        var limit = TimeSpan.FromMinutes(2 + (4 * NestedGuest.All.Count));
+        var limit = TimeSpan.FromMinutes(5 + (5 * NestedGuest.All.Count));
         var result = Tools.Run(
             FindTool("qemu-system-x86_64")!,
             [

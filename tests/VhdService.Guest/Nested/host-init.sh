@@ -15,7 +15,7 @@ while IFS=' ' read -r name arguments <&4; do
     echo "LIFE $name BEGIN $(cut -d' ' -f1 /proc/uptime)"
     mkfifo "/tmp/$name"
     exec 3<>"/tmp/$name"
-    eval "timeout -s KILL 300 /bin/MiniHypervisor $arguments --control /tmp/$name" </dev/null 2>&1 | while IFS= read -r line; do
+    eval "timeout -s KILL 900 /bin/MiniHypervisor $arguments --control /tmp/$name" </dev/null 2>&1 | while IFS= read -r line; do
         line="${line%$(printf '\r')}"
         echo "$line"
         case "$line" in
