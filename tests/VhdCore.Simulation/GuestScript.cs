@@ -40,6 +40,9 @@ internal sealed class GuestScript
     /// <summary>The process that works on the disk is gone.</summary>
     public required Func<bool> IsKilled { get; init; }
 
+    /// <summary>The medium has failed: requests may be refused.</summary>
+    public Func<bool> HasFailed { get; init; } = () => false;
+
     /// <summary>Called when a block is trimmed or zeroed as a whole.</summary>
     public Action? BlockCleared { get; init; }
 
@@ -381,7 +384,7 @@ internal sealed class GuestScript
     {
         if (status != BlockStatus.Ok)
         {
-            throw IsKilled() ? new ProcessKilledException() : new SimulationFailure($"{what} answers {status}");
+            throw IsKilled() || HasFailed() ? new ProcessKilledException() : new SimulationFailure($"{what} answers {status}");
         }
     }
 

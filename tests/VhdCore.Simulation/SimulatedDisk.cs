@@ -17,7 +17,7 @@ internal static class SimulatedDisk
         return new ChainDevice(chain.State, gate, new BlockDeviceInfo { Name = leaf }, new StoppedClock());
     }
 
-    /// <summary>Opens it; null when the process was killed meanwhile.</summary>
+    /// <summary>Opens it; null when the process was killed meanwhile, or the medium has failed.</summary>
     public static async Task<ChainDevice?> OpenUnlessKilledAsync(CrashWorld world, string leaf)
     {
         var mayBeKilled = world.IsKillPending;
@@ -26,7 +26,7 @@ internal static class SimulatedDisk
             var disk = await OpenAsync(world, leaf);
             return mayBeKilled && !world.IsKillPending ? null : disk;
         }
-        catch (ImageException) when (mayBeKilled && !world.IsKillPending)
+        catch (ImageException) when ((mayBeKilled && !world.IsKillPending) || world.HasFlushFailed)
         {
             return null;
         }

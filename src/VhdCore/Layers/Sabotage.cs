@@ -58,6 +58,9 @@ internal enum SabotagePoint
 
     /// <summary>Take a write for durable although what makes it reachable is not.</summary>
     CommitForFua,
+
+    /// <summary>Go on after a failed flush as if it could be tried again.</summary>
+    FaultStays,
 }
 
 /// <summary>Asks whether a rule is switched off. Constant false outside of test builds.</summary>

@@ -39,6 +39,7 @@ internal sealed class VhdxCutStatistics
     private long _reopened;
     private long _replayedAgain;
     private long _kills;
+    private long _failures;
 
     public long Total => _cuts.Sum();
 
@@ -47,6 +48,8 @@ internal sealed class VhdxCutStatistics
     public long ReplayedAgain => _replayedAgain;
 
     public long Kills => _kills;
+
+    public long Failures => _failures;
 
     public long this[VhdxCutPhase phase] => _cuts[(int)phase];
 
@@ -59,9 +62,12 @@ internal sealed class VhdxCutStatistics
     /// <summary>What a cut in a replay has left is replayed.</summary>
     public void CountReplayedAgain() => Interlocked.Increment(ref _replayedAgain);
 
+    /// <summary>A flush has failed.</summary>
+    public void CountFailure() => Interlocked.Increment(ref _failures);
+
     public void CountKill() => Interlocked.Increment(ref _kills);
 
     public override string ToString() =>
         $"{Total} cuts in {_runs} runs ({string.Join(", ", Enum.GetValues<VhdxCutPhase>().Select(phase => $"{phase} {this[phase]}"))}), " +
-        $"{_reopened} run on after a cut, {_replayedAgain} of them after one in a replay, {_kills} processes killed";
+        $"{_reopened} run on after a cut, {_replayedAgain} of them after one in a replay, {_kills} processes killed, {_failures} flushes failed";
 }

@@ -9,6 +9,8 @@ internal sealed class VhdxPowerCutRun
 {
     private const int MaxDepth = 3;
     private const int MostStepsBeforeKill = 150; // of the medium; a session has about so many
+    private const int MostFlushesBeforeFailure = 14;
+    private const int CutsAfterFailure = 8;
     private const int FewStepsBeforeKill = 15; // in which a session opens and begins
     private static readonly int[] RunOnChance = [60, 100, 200]; // one cut in so many is run on, by depth
     private static readonly int[] ReplayRunOnChance = [8, 20, 40]; // of those in a replay
@@ -76,6 +78,11 @@ internal sealed class VhdxPowerCutRun
             {
                 throw failure;
             }
+
+            if (world.HasFlushFailed)
+            {
+                return;
+            }
         }
     }
 
@@ -87,6 +94,11 @@ internal sealed class VhdxPowerCutRun
         if (killsLater && warmUpRounds == 0)
         {
             world.KillAfter(stepsBeforeKill, partOfLastWrite);
+        }
+
+        else if (warmUpRounds == 0 && _random.Next(8) == 0)
+        {
+            world.FailFlushAfter(_random.Next(1, MostFlushesBeforeFailure), _random);
         }
 
         _trace.Add($"open ({cuts.Phase})");
@@ -122,6 +134,12 @@ internal sealed class VhdxPowerCutRun
         }
 
         await script.RunAsync(_trace.Depth == 0 ? _plan.RequestCount / (1 + (_plan.WorkerCount / 2)) : 5);
+        if (world.HasFlushFailed)
+        {
+            await RetryAsync(world, cuts, device);
+            return;
+        }
+
         if (script.IsKilled() || _random.Next(4) == 0)
         {
             world.Kill();
@@ -129,7 +147,25 @@ internal sealed class VhdxPowerCutRun
             return;
         }
 
-        await CloseAsync(cuts, device, script);
+        await CloseAsync(world, cuts, device, script);
+    }
+
+    /// <summary>After a failed flush, one that answers Ok must have had nothing to do: nobody knows what the medium has. The disk can still be read, and be closed.</summary>
+    private async Task RetryAsync(CrashWorld world, VhdxCuts cuts, ChainDevice device)
+    {
+        _trace.Add("a flush has failed");
+        _statistics.CountFailure();
+        await _checker.ReadSitesAsync(device);
+        var begin = cuts.Oracle.Now();
+        if (await device.FlushAsync() == BlockStatus.Ok | await device.CloseAsync() == BlockStatus.Ok)
+        {
+            cuts.Oracle.Flushed(begin);
+        }
+
+        for (var i = 0; i < CutsAfterFailure && cuts.Failure is null; i++)
+        {
+            cuts.OnStep(world, new CrashStep(CrashStepKind.Flushed, VhdxPlan.Leaf, 0, 0));
+        }
     }
 
     private GuestScript CreateScript(CrashWorld world, VhdxCuts cuts, IBlockDevice device, Func<bool> isKilled) => new()
@@ -144,10 +180,11 @@ internal sealed class VhdxPowerCutRun
         Trace = _trace,
         IsToStop = () => cuts.Failure is not null,
         IsKilled = isKilled,
+        HasFailed = () => world.HasFlushFailed,
         BlockCleared = cuts.Trimmed,
     };
 
-    private async Task CloseAsync(VhdxCuts cuts, ChainDevice device, GuestScript script)
+    private async Task CloseAsync(CrashWorld world, VhdxCuts cuts, ChainDevice device, GuestScript script)
     {
         _trace.Add("close");
         cuts.Phase = VhdxCutPhase.Close;
@@ -156,6 +193,12 @@ internal sealed class VhdxPowerCutRun
         if (script.IsKilled())
         {
             Killed(cuts);
+            return;
+        }
+
+        if (world.HasFlushFailed && status != BlockStatus.Ok)
+        {
+            _statistics.CountFailure();
             return;
         }
 

@@ -29,6 +29,7 @@ public class VhdxSimulationTests(ITestOutputHelper output)
         Assert.True(statistics.Reopened > 0, "No world was run on after a cut.");
         Assert.True(statistics.ReplayedAgain > 0, "No replay was cut and begun again.");
         Assert.True(statistics.Kills > 0, "No process was killed.");
+        Assert.True(statistics.Failures > 0, "No flush has failed.");
     }
 
     [Theory]

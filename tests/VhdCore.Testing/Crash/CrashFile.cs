@@ -162,6 +162,23 @@ internal sealed class CrashFile
         _lengths.RemoveAll(change => change.Operation <= upToOperation);
     }
 
+    /// <summary>A flush has failed: the medium has some of what it was to take, and the kernel calls all of it clean, so that no later flush makes up for it.</summary>
+    public void FailFlush(Random random)
+    {
+        Own(Length);
+        foreach (var (cell, versions) in _versions)
+        {
+            if (random.Next(2) == 0)
+            {
+                _durable[cell] = versions[random.Next(versions.Count)].Value;
+            }
+        }
+
+        _versions.Clear();
+        _durableLength = random.Next(2) == 0 ? Length : _durableLength;
+        _lengths.Clear();
+    }
+
     /// <summary>The lengths that a cut may leave, each with what follows from it where the length cannot outrun the data.</summary>
     public List<LengthChange> LengthChoices() => [new(0, _durableLength, int.MaxValue), .. _lengths];
 

@@ -88,6 +88,11 @@ internal sealed class CrashStorage(CrashWorld world, CrashFile file, string name
                 return BlockStatus.Closed;
             }
 
+            if (world.FailsFlush(file))
+            {
+                return BlockStatus.IoError;
+            }
+
             file.Flush(upTo);
             world.Tell(new CrashStep(CrashStepKind.Flushed, Name, 0, 0));
             return BlockStatus.Ok;

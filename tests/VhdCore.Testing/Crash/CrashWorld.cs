@@ -19,6 +19,8 @@ public sealed class CrashWorld : IStorageResolver
     private readonly Dictionary<string, CrashFile> _durableNames = [];
     private readonly List<NameChange> _nameChanges = []; // since the folder's last flush, oldest first
     private int _killAfter; // steps; 0 for never
+    private int _failFlushAfter; // flushes; 0 for never
+    private Random _failure = new(0);
     private double _partOfLastWrite;
 
     /// <summary>A length never becomes durable without the bytes of the write that made it.</summary>
@@ -130,6 +132,19 @@ public sealed class CrashWorld : IStorageResolver
         }
     }
 
+    /// <summary>Has a flush fail: the next but <paramref name="flushes"/> - 1. What it did not bring to the medium, no later flush brings there.</summary>
+    public void FailFlushAfter(int flushes, Random random)
+    {
+        lock (Gate)
+        {
+            _failFlushAfter = flushes;
+            _failure = random;
+        }
+    }
+
+    /// <summary>A flush has failed. What is read may not be what the medium has, so that this world is only good for being cut.</summary>
+    public bool HasFlushFailed { get; private set; }
+
     /// <summary>The kill that was asked for has not come yet.</summary>
     public bool IsKillPending => _killAfter > 0;
 
@@ -217,6 +232,19 @@ public sealed class CrashWorld : IStorageResolver
         {
             Kill();
         }
+    }
+
+    /// <summary>Whether the flush that is ending now fails.</summary>
+    internal bool FailsFlush(CrashFile file)
+    {
+        if (_failFlushAfter == 0 || --_failFlushAfter > 0)
+        {
+            return false;
+        }
+
+        file.FailFlush(_failure);
+        HasFlushFailed = true;
+        return true;
     }
 
     /// <summary>Bytes of the next write that will have landed when the process goes on, or is gone.</summary>

@@ -169,6 +169,24 @@ public class CrashWorldTests
     }
 
     [Fact]
+    public async Task What_a_failed_flush_has_not_brought_to_the_medium_no_later_one_brings_there()
+    {
+        var seen = new SortedSet<string>(StringComparer.Ordinal);
+        for (var seed = 0; seed < 40; seed++)
+        {
+            var (world, storage) = await StartAsync(Sectors(1, 1));
+            await storage.WriteBytesAsync(0, Sectors(2, 2));
+            world.FailFlushAfter(1, new Random(seed));
+            Assert.Equal(BlockStatus.IoError, await storage.FlushAsync());
+            Assert.Equal(BlockStatus.Ok, await storage.FlushAsync());
+            Assert.Equal(Sectors(2, 2), await storage.ReadBytesAsync(0, 1024));
+            seen.Add(Assert.Single(States(world)));
+        }
+
+        Assert.Equal(["11", "12", "21", "22"], seen);
+    }
+
+    [Fact]
     public void A_flush_in_turns_does_not_cover_what_is_written_while_it_runs()
     {
         var uncovered = 0;
