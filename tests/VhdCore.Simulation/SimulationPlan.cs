@@ -33,6 +33,9 @@ internal sealed record SimulationPlan
     /// <summary>The medium has everything at hand; otherwise reads take their turn as well.</summary>
     public required bool ReadsAtOnce { get; init; }
 
+    /// <summary>The medium answers some time after the fact, in any order.</summary>
+    public required bool CompletesLate { get; init; }
+
     /// <summary>Many cuts in few scripts find other things than few in many.</summary>
     public required double CutsPerStep { get; init; }
 
@@ -60,6 +63,7 @@ internal sealed record SimulationPlan
             WorkerCount = random.Next(6) switch { < 2 => 1, < 4 => 2, 4 => 3, _ => 5 },
             ReadsAtOnce = random.Next(2) == 0,
             CutsPerStep = random.Next(4) switch { 0 => 2, 1 => 0.7, _ => 0.2 },
+            CompletesLate = random.Next(2) == 0,
         };
     }
 
@@ -76,7 +80,7 @@ internal sealed record SimulationPlan
     /// <summary>A medium with the images that are there already.</summary>
     public CrashWorld CreateWorld()
     {
-        var world = new CrashWorld { IsExtensionOrdered = IsExtensionOrdered, CanPunch = CanPunch, ReadsAtOnce = ReadsAtOnce };
+        var world = new CrashWorld { IsExtensionOrdered = IsExtensionOrdered, CanPunch = CanPunch, ReadsAtOnce = ReadsAtOnce, CompletesLate = CompletesLate };
         var random = new Random(Seed);
         PlainVhdBuilder? parent = null;
         if (IsDifferencing)

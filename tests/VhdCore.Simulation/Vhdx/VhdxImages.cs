@@ -19,7 +19,7 @@ internal static class VhdxImages
     /// <summary>Makes a medium with them, durable.</summary>
     public static CrashWorld Create(VhdxPlan plan)
     {
-        var world = new CrashWorld { IsExtensionOrdered = plan.IsExtensionOrdered, CanPunch = plan.CanPunch, ReadsAtOnce = plan.ReadsAtOnce };
+        var world = new CrashWorld { IsExtensionOrdered = plan.IsExtensionOrdered, CanPunch = plan.CanPunch, ReadsAtOnce = plan.ReadsAtOnce, CompletesLate = plan.CompletesLate };
         var random = new Random(plan.Seed);
         string? parent = null;
         foreach (var name in Parents(plan).Reverse())

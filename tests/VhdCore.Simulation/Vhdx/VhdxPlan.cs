@@ -55,6 +55,9 @@ internal sealed record VhdxPlan
     /// <summary>Requests in flight at once; 1 is a script without concurrency.</summary>
     public required int WorkerCount { get; init; }
 
+    /// <summary>The medium answers some time after the fact, in any order.</summary>
+    public required bool CompletesLate { get; init; }
+
     /// <summary>Many cuts in few scripts find other things than few in many.</summary>
     public required double CutsPerStep { get; init; }
 
@@ -105,6 +108,7 @@ internal sealed record VhdxPlan
             CutsPerStep = isWide ? 0.05 : random.Next(3) switch { 0 => 2, 1 => 0.7, _ => 0.2 },
             WarmUpRounds = random.Next(3) == 0 ? random.Next(130) : 0,
             RequestCount = 22,
+            CompletesLate = random.Next(2) == 0,
         };
     }
 }

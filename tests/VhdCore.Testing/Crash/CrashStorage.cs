@@ -228,10 +228,18 @@ internal sealed class CrashStorage(CrashWorld world, CrashFile file, string name
         async ValueTask<BlockStatus> WaitAsync(StepScheduler scheduler)
         {
             await scheduler.TurnAsync();
+            BlockStatus status;
             lock (world.Gate)
             {
-                return IsGone ? BlockStatus.Closed : happen();
+                status = IsGone ? BlockStatus.Closed : happen();
             }
+
+            if (world.CompletesLate)
+            {
+                await scheduler.TurnAsync();
+            }
+
+            return status;
         }
     }
 }

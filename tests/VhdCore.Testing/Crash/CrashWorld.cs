@@ -32,6 +32,9 @@ public sealed class CrashWorld : IStorageResolver
     /// <summary>Whether <see cref="IStorage.TryRead"/> finds everything at hand, or never anything.</summary>
     public bool ReadsAtOnce { get; set; } = true;
 
+    /// <summary>Who asked hears of an operation some time after it has happened, and of several in any order, as from a ring of completions. Takes a <see cref="Scheduler"/>.</summary>
+    public bool CompletesLate { get; init; }
+
     /// <summary>Decides the order of operations; null lets each happen at once.</summary>
     public StepScheduler? Scheduler { get; set; }
 
@@ -334,7 +337,7 @@ public sealed class CrashWorld : IStorageResolver
     /// <summary>A world with these files, all durable.</summary>
     internal CrashWorld With(IEnumerable<(string Name, CrashFile File)> files)
     {
-        var world = new CrashWorld { IsExtensionOrdered = IsExtensionOrdered, CanPunch = CanPunch, LastOperation = LastOperation };
+        var world = new CrashWorld { IsExtensionOrdered = IsExtensionOrdered, CanPunch = CanPunch, CompletesLate = CompletesLate, LastOperation = LastOperation };
         foreach (var (name, file) in files)
         {
             world._names.Add(name, file);
