@@ -7,6 +7,12 @@ namespace VhdService.Tests.Scsi;
 /// <summary>Units that come, go, change, and are not there.</summary>
 public sealed class ScsiTargetTests
 {
+#if DEBUG
+    private static readonly bool IsDebugBuild = true; // no constant: the compiler would take what follows for unreachable
+#else
+    private static readonly bool IsDebugBuild;
+#endif
+
     private const string ReportLuns = "A0 00 00 00 00 00 00 00 10 00 00 00";
 
     [Fact]
@@ -196,9 +202,7 @@ public sealed class ScsiTargetTests
     [Fact]
     public void Reads_and_writes_allocate_nothing_whether_the_device_answers_at_once_or_later()
     {
-#if DEBUG
-        Assert.Skip("Debug builds allocate the state of every async method; the Release build is what is measured.");
-#endif
+        Assert.SkipWhen(IsDebugBuild, "Debug builds allocate the state of every async method; the Release build is what is measured.");
         var device = new LateDevice();
         using var guest = new ScsiInitiator(device);
         using var memory = new NativeBuffer(8192);
