@@ -55,11 +55,10 @@ public sealed class NestedRun : IAsyncLifetime
         await new NestedDisk(DiskKind.DynamicVhdx, false).CreateAsync(data, "hot", Pattern);
         File.Move(Path.Combine(data, new NestedDisk(DiskKind.DynamicVhdx, false).File("hot")), Path.Combine(data, HotImage));
 
-        Shell(OwnFile("make-host.sh"), KernelFolder(NestedGuest.All[0].Kernel), monitor, _folder["host.img"]);
-        Shell("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d", data, _folder["data.img"], "2G");
+        Shell(OwnFile("make-host.sh"), KernelFolder(NestedGuest.All[0].Kernel), monitor, data, _folder["host.img"]);
         Boot(data);
         Directory.CreateDirectory(_folder["after"]);
-        Shell("debugfs", "-R", $"rdump / {_folder["after"]}", _folder["data.img"]);
+        Shell("debugfs", "-R", $"rdump /data {_folder["after"]}", _folder["host.img"]);
     }
 
     public ValueTask DisposeAsync()
@@ -82,7 +81,7 @@ public sealed class NestedRun : IAsyncLifetime
     }
 
     /// <summary>An image as the guest has left it.</summary>
-    public string ImagePath(string name) => Path.Combine(_folder["after"], name);
+    public string ImagePath(string name) => Path.Combine(_folder["after"], "data", name);
 
     /// <summary>A file for what a test works out.</summary>
     public string Scratch(string name) => _folder[name];
@@ -130,7 +129,7 @@ public sealed class NestedRun : IAsyncLifetime
 
     private void Boot(string data)
     {
-        var kernel = Directory.GetFiles(data, "*.vmlinuz").Order(StringComparer.Ordinal).Last();
+        var kernel = Path.Combine(data, NestedGuest.All[0].Kernel + ".vmlinuz"); // the one whose modules the outer machine has
         var limit = TimeSpan.FromMinutes(5 + (5 * NestedGuest.All.Count));
         var result = Tools.Run(
             FindTool("qemu-system-x86_64")!,
@@ -138,9 +137,7 @@ public sealed class NestedRun : IAsyncLifetime
                 "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,+svm", "-smp", "2", "-m", "1536", "-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot",
                 "-net", "none", "-kernel", kernel,
                 "-append", "console=ttyS0 root=/dev/nvme0n1 rootwait rw init=/init panic=-1 quiet mitigations=off nokaslr no_timer_check",
-                "-device", "nvme,id=disks,serial=host",
-                "-drive", $"file={_folder["host.img"]},format=raw,if=none,id=root,cache=unsafe", "-device", "nvme-ns,bus=disks,drive=root,nsid=1",
-                "-drive", $"file={_folder["data.img"]},format=raw,if=none,id=data,cache=unsafe", "-device", "nvme-ns,bus=disks,drive=data,nsid=2",
+                "-drive", $"file={_folder["host.img"]},format=raw,if=none,id=root,cache=unsafe", "-device", "nvme,serial=host,drive=root",
             ],
             limit);
         _log = result.Output.Replace("\r", "", StringComparison.Ordinal);

@@ -4,7 +4,6 @@ mount -t devtmpfs dev /dev 2>/dev/null
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t tmpfs tmp /tmp
-mount -t ext4 /dev/nvme0n2 /data || echo "HOST cannot mount its data"
 for module in irqbypass kvm kvm-amd; do
     insmod "/modules/$module.ko"
 done
@@ -26,6 +25,6 @@ while IFS=' ' read -r name arguments <&4; do
     echo "LIFE $name END $(cut -d' ' -f1 /proc/uptime)"
 done 4</tmp/lives
 sync
-umount /data || mount -o remount,ro /data
+mount -o remount,ro / || echo "HOST cannot put its disk in order"
 echo "HOST done"
 poweroff -f

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes the outer machine's file system: make-host.sh KERNEL_PACKAGE MONITOR OUTPUT
+# Makes the outer machine's file system: make-host.sh KERNEL_PACKAGE MONITOR DATA OUTPUT; what is in DATA becomes /data
 set -euo pipefail
 
-package="$1" monitor="$2" output="$3"
+package="$1" monitor="$2" data="$3" output="$4"
 export PATH="$PATH:/usr/sbin:/sbin"
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(mktemp -d)"
@@ -27,4 +27,7 @@ ldd "$monitor" | grep -o '/[^ ]*' | while read -r library; do
     mkdir -p "$root$(dirname "$library")"
     cp -Ln "$library" "$root$library"
 done
-mke2fs -q -t ext4 -O ^has_journal -d "$root" -r 1 -N 4096 "$output" 128M
+cp -a "$data"/. "$root/data"
+
+# One disk: newer kernels number disks in the order that they happen to find them.
+mke2fs -q -t ext4 -O ^has_journal -d "$root" -r 1 -N 4096 "$output" 2200M
