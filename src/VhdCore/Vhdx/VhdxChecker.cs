@@ -34,7 +34,7 @@ internal static class VhdxChecker
         if (metadata.Kind != ImageKind.Fixed && !storage.Traits.IsBlockDevice)
         {
             // A fixed disk's file keeps the space of blocks that are not present.
-            AddLeaks(metadata, view.Length, used, findings);
+            AddUnusedSpace(metadata, view.Length, used, findings);
         }
 
         return new VhdxCheckResult
@@ -65,7 +65,7 @@ internal static class VhdxChecker
         }
     }
 
-    private static void AddLeaks(VhdxMetadata metadata, long fileLength, VhdxSpaceMap used, FindingList findings)
+    private static void AddUnusedSpace(VhdxMetadata metadata, long fileLength, VhdxSpaceMap used, FindingList findings)
     {
         for (long end = 0; used.Find(end, Math.Min(fileLength, VhdxLayout.MaxFileLength), isFree: true, out var start) is > 0 and var gap;)
         {
@@ -73,10 +73,10 @@ internal static class VhdxChecker
             var size = Math.Min(gap, fileLength - start); // the file's last MiB need not be whole
             if (size >= metadata.BlockSize)
             {
-                // Where a session was interrupted, space that it had made ready is to be expected.
+                // Never a leak: QEMU leaves room behind its tables in every new file, and whoever writes takes such places again.
                 findings.Add(new Finding(
-                    VhdxFindingId.Leak, metadata.Replay is null ? FindingSeverity.Leak : FindingSeverity.Note, "blocks", start,
-                    $"{size} bytes are used by nothing: {size / metadata.BlockSize} blocks that were given up, or made ready for writes that never came.")
+                    VhdxFindingId.UnusedSpace, FindingSeverity.Note, "blocks", start,
+                    $"{size} bytes are used by nothing: {size / metadata.BlockSize} places of blocks that new blocks will take.")
                 {
                     IsRepairable = true,
                 });

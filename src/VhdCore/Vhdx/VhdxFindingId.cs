@@ -63,7 +63,7 @@ internal static class VhdxFindingId
     public const string BitmapMissing = "VHDX-BITMAP-MISSING";
     public const string BitmapUnexpected = "VHDX-BITMAP-UNEXPECTED";
     public const string BitmapState = "VHDX-BITMAP-STATE";
-    public const string Leak = "VHDX-LEAK";
+    public const string UnusedSpace = "VHDX-UNUSED-SPACE";
     public const string ParentUnexpected = "VHDX-PARENT-UNEXPECTED";
     public const string ParentLocatorMissing = "VHDX-PARENT-LOCATOR-MISSING";
     public const string ParentLocatorType = "VHDX-PARENT-LOCATOR-TYPE";

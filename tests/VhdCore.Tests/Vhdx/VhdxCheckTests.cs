@@ -97,7 +97,7 @@ public sealed class VhdxCheckTests(ITestOutputHelper output)
     [InlineData(7, true)]
     [InlineData(8, false)]
     [InlineData(9, false)]
-    public async Task A_run_as_long_as_a_block_is_leaked_space_and_a_shorter_one_is_not(int gap, bool isShort)
+    public async Task A_run_as_long_as_a_block_is_unused_space_and_a_shorter_one_is_not(int gap, bool isShort)
     {
         var builder = new PlainVhdxBuilder
         {
@@ -107,8 +107,8 @@ public sealed class VhdxCheckTests(ITestOutputHelper output)
         var image = builder.Build();
         Array.Resize(ref image, (4 + gap + 8 + gap) * MiB);
         PlainVhdxBytes.Number(image, builder.EntryOffset(1), ((ulong)(4 + gap) * MiB) + 6, 8);
-        var leaks = (await CheckAsync(image)).Findings.Where(finding => finding.Severity == CheckSeverity.Leak).Select(finding => finding.FileOffset);
-        Assert.Equal(isShort ? [] : [4L * MiB, (4L + gap + 8) * MiB], leaks);
+        var unused = (await CheckAsync(image)).Findings.Where(finding => finding.Id == VhdxFindingId.UnusedSpace).Select(finding => finding.FileOffset);
+        Assert.Equal(isShort ? [] : [4L * MiB, (4L + gap + 8) * MiB], unused);
         var isFixed = new PlainVhdxBuilder { BlockSize = 8 * MiB, DiskSize = 64 * MiB, IsFixed = true }.Build();
         Array.Resize(ref isFixed, (4 + 64) * MiB);
         Assert.Empty((await CheckAsync(isFixed)).Findings); // its blocks are not present, and their space is kept
@@ -136,7 +136,7 @@ public sealed class VhdxCheckTests(ITestOutputHelper output)
         var report = await CheckOperation.RunAsync("/vm/leaf.vhdx", null, resolver, TestContext.Current.CancellationToken);
         Assert.InRange(GC.GetTotalAllocatedBytes(precise: true) - before, 1, 32 * MiB);
         Assert.Equal((64L << 20, 4096), (report.TotalBlocks, report.AllocatedBlocks));
-        Assert.All(report.Findings, finding => Assert.Equal(VhdxFindingId.Leak, finding.Id));
+        Assert.All(report.Findings, finding => Assert.Equal(VhdxFindingId.UnusedSpace, finding.Id));
     }
 
     [Fact]

@@ -128,7 +128,7 @@ internal static class VhdxDamagedImages
         ["VHDX-BITMAP-MISSING"] = () => Number(Partial(), Partial().BitmapEntryOffset(0), 0, 8),
         ["VHDX-BITMAP-UNEXPECTED"] = () => Number(new PlainVhdxBuilder { DiskSize = 4097L * MiB }, new PlainVhdxBuilder().BitmapEntryOffset(0), (1UL * MiB) + 6, 8),
         ["VHDX-BITMAP-STATE"] = () => Number(Child(), Child().BitmapEntryOffset(0), 3, 8),
-        ["VHDX-LEAK"] = () => Block(0, 0),
+        ["VHDX-UNUSED-SPACE"] = () => Block(0, 0),
         ["VHDX-PARENT-UNEXPECTED"] = () => Number(Child(), Items + 4, 0, 4),
         ["VHDX-PARENT-LOCATOR-MISSING"] = () => Number(Items + 4, 2, 4),
         ["VHDX-PARENT-LOCATOR-TYPE"] = () => Number(Child(), Locator, 1, 4),
