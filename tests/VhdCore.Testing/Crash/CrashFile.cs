@@ -175,8 +175,21 @@ internal sealed class CrashFile
         }
 
         _versions.Clear();
-        _durableLength = random.Next(2) == 0 ? Length : _durableLength;
         _lengths.Clear();
+        if (random.Next(2) == 0)
+        {
+            // A file system that has the length has nothing behind it: growing again shows zeros.
+            _durableLength = Length;
+            var end = (int)(Length / CellSize);
+            if (Length % CellSize != 0 && _durable[end] is { } tail)
+            {
+                var cut = new byte[CellSize];
+                tail.AsSpan(0, (int)(Length % CellSize)).CopyTo(cut);
+                _durable[end++] = cut;
+            }
+
+            _durable.AsSpan(end).Clear();
+        }
     }
 
     /// <summary>The lengths that a cut may leave, each with what follows from it where the length cannot outrun the data.</summary>
