@@ -1,12 +1,14 @@
 using System.Globalization;
 using VhdCore.Disks;
 using VhdCore.Formats;
+using VhdCore.Storage;
 using VhdCore.Victim;
 
 // Writes to a disk until it is killed, and says on standard output what a flush has made durable: "open", then the index of each segment.
 const int MostSegments = 10_000; // a victim that nobody kills ends by itself
 var (path, seed) = (args[0], int.Parse(args[1], CultureInfo.InvariantCulture));
-var disk = await VirtualDisk.OpenAsync(path, new ImageOpenOptions { Writable = true });
+var io = new IoSettings { Engine = Enum.Parse<StorageEngine>(args[2]), Waits = Enum.Parse<CallerWaits>(args[3]) };
+var disk = await VirtualDisk.OpenAsync(path, new ImageOpenOptions { Writable = true, Io = io });
 Say("open");
 for (var index = 0; index < MostSegments; index++)
 {

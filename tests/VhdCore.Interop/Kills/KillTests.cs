@@ -2,6 +2,7 @@ using System.Globalization;
 using VhdCore.Disks;
 using VhdCore.Formats;
 using VhdCore.Operations;
+using VhdCore.Storage;
 using VhdCore.Testing;
 using VhdCore.Testing.Independent;
 using VhdCore.Victim;
@@ -16,6 +17,14 @@ public sealed class KillTests(ITestOutputHelper output)
 {
     private const int MiB = 1 << 20;
     private const int MostFlushes = 12; // waited for before a kill
+
+    // Auto is io_uring where there is one.
+    private static readonly (StorageEngine, CallerWaits)[] Ways =
+    [
+        (StorageEngine.Auto, CallerWaits.ForMemory),
+        (StorageEngine.Auto, CallerWaits.Never),
+        (StorageEngine.Portable, CallerWaits.Never),
+    ];
 
     private static int Seed => int.TryParse(Environment.GetEnvironmentVariable("VHDKIT_SEED"), CultureInfo.InvariantCulture, out var seed) ? seed : 1;
 
@@ -35,7 +44,8 @@ public sealed class KillTests(ITestOutputHelper output)
         for (var kill = 0; kill < kills; kill++)
         {
             var seed = (Seed * 100) + kill;
-            using var victim = new VictimProcess(image, seed);
+            var (engine, waits) = Ways[kill % Ways.Length];
+            using var victim = new VictimProcess(image, seed, engine, waits);
             if (random.Next(5) != 0)
             {
                 await victim.AcknowledgedAsync(random.Next(MostFlushes));
@@ -56,7 +66,7 @@ public sealed class KillTests(ITestOutputHelper output)
             model.Begun(seed, victim.AcknowledgedCount);
             beforeOpen += victim.IsOpened ? 0 : 1;
             acknowledged += victim.AcknowledgedCount;
-            output.WriteLine($"seed {seed}: killed after {(victim.IsOpened ? $"{victim.AcknowledgedCount} flushes" : "nothing: it was not open yet")}");
+            output.WriteLine($"seed {seed}, {engine} {waits}: killed after {(victim.IsOpened ? $"{victim.AcknowledgedCount} flushes" : "nothing: it was not open yet")}");
             content = await ReadAsync(image);
             model.Judge(content, "the library");
             replays += await JudgeFileAsync(folder, image, isDifferencing, content);

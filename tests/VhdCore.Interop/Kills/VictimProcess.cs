@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using VhdCore.Storage;
 
 namespace VhdCore.Interop.Kills;
 
@@ -12,9 +13,10 @@ internal sealed class VictimProcess : IDisposable
     private readonly TaskCompletionSource _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task _reading;
 
-    public VictimProcess(string path, int seed)
+    public VictimProcess(string path, int seed, StorageEngine engine, CallerWaits waits)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "VhdCore.Victim.dll"), path, seed.ToString(CultureInfo.InvariantCulture)])
+        string[] arguments = [Path.Combine(AppContext.BaseDirectory, "VhdCore.Victim.dll"), path, seed.ToString(CultureInfo.InvariantCulture), engine.ToString(), waits.ToString()];
+        var start = new ProcessStartInfo("dotnet", arguments)
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
