@@ -187,6 +187,29 @@ public class CrashWorldTests
     }
 
     [Fact]
+    public async Task A_file_that_was_cut_off_when_a_flush_failed_reads_as_zeros_when_it_grows_again()
+    {
+        var cutOff = 0;
+        for (var seed = 0; seed < 20; seed++)
+        {
+            var (world, storage) = await StartAsync(Sectors(1, 1));
+            await storage.SetLengthAsync(512);
+            world.FailFlushAfter(1, new Random(seed));
+            Assert.Equal(BlockStatus.IoError, await storage.FlushAsync());
+            var left = world.Cut(new Random(seed));
+            await using var reopened = await left.OpenAsync("/disk", StorageOpenOptions.ForWriting);
+            if (reopened.Length == 512)
+            {
+                cutOff++;
+                await reopened.SetLengthAsync(1024);
+                Assert.Equal(Sectors(1, 0), await reopened.ReadBytesAsync(0, 1024));
+            }
+        }
+
+        Assert.True(cutOff > 0, "No cut left the file cut off.");
+    }
+
+    [Fact]
     public void A_flush_in_turns_does_not_cover_what_is_written_while_it_runs()
     {
         var uncovered = 0;
