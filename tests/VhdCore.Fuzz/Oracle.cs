@@ -75,7 +75,7 @@ internal static class Oracle
 
         RequireUnchanged(fuzzCase, resolver, "reading");
         RequireMemoryBound(fuzzCase, GC.GetTotalAllocatedBytes() - before);
-        if (outcome == FuzzOutcome.Compared)
+        if (outcome != FuzzOutcome.Refused)
         {
             await WriterOracle.JudgeAsync(fuzzCase, variant);
         }
