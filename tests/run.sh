@@ -14,6 +14,8 @@ Usage: tests/run.sh [--only KIND] [--long] [--full] [--no-install]
 
 The campaigns can be set one by one as well:
   VHDKIT_SIMULATION_CUTS   power cuts that the simulation tries
+  VHDKIT_SIMULATION_FIRST  the seed it begins with: to go on with a campaign that was
+                           ended early, which says every minute how far it is
   VHDKIT_FUZZ_SECONDS      seconds that the fuzzer mutates
   VHDKIT_SEED              repeats one seed of the simulation or the models
   VHDKIT_FUZZ_SEED         the first seed of the fuzzer

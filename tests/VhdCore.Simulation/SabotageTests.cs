@@ -35,7 +35,7 @@ public class SabotageTests(ITestOutputHelper output)
         Sabotage.Active = Enum.Parse<SabotagePoint>(rule);
         try
         {
-            var failure = SimulationBudget.Spend(SimulationBudget.Cuts(UsualCuts), statistics);
+            var failure = SimulationBudget.Spend(SimulationBudget.Cuts(UsualCuts), () => statistics.Total, statistics.ToString, seed => PowerCutRun.Run(seed, statistics));
             Assert.True(failure is not null, $"Without {rule} nothing was noticed: {statistics}");
             output.WriteLine($"Noticed after {statistics.Total} cuts: {failure.Message.Split('\n')[0]}");
         }

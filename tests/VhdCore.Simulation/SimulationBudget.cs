@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 
 namespace VhdCore.Simulation;
@@ -5,6 +6,8 @@ namespace VhdCore.Simulation;
 /// <summary>How long to simulate.</summary>
 internal static class SimulationBudget
 {
+    private static readonly TimeSpan ReportEvery = TimeSpan.FromMinutes(1);
+
     /// <summary>The seed of one run to repeat, from VHDKIT_SEED.</summary>
     public static int? ReplaySeed => int.TryParse(Environment.GetEnvironmentVariable("VHDKIT_SEED"), CultureInfo.InvariantCulture, out var seed) ? seed : null;
 
@@ -12,18 +15,19 @@ internal static class SimulationBudget
     public static long Cuts(long usual) =>
         long.TryParse(Environment.GetEnvironmentVariable("VHDKIT_SIMULATION_CUTS"), CultureInfo.InvariantCulture, out var cuts) ? cuts : usual;
 
-    /// <summary>Runs seeds from 1 on until so many cuts were made, or one run has failed.</summary>
-    /// <returns>A failure, if any.</returns>
-    public static SimulationFailure? Spend(long cuts, CutStatistics statistics) =>
-        Spend(cuts, () => statistics.Total, seed => PowerCutRun.Run(seed, statistics));
+    /// <summary>The seed of the first run, from VHDKIT_SIMULATION_FIRST: a campaign that was ended early goes on where it was.</summary>
+    public static int FirstSeed =>
+        int.TryParse(Environment.GetEnvironmentVariable("VHDKIT_SIMULATION_FIRST"), CultureInfo.InvariantCulture, out var seed) ? seed : 1;
 
-    /// <inheritdoc cref="Spend(long, CutStatistics)"/>
+    /// <summary>Runs seeds from <see cref="FirstSeed"/> on until so many cuts were made, or one run has failed. Every minute the error stream gets a line on how far it is.</summary>
     /// <param name="cuts">How many.</param>
     /// <param name="made">How many there were already.</param>
+    /// <param name="describe">Says it all in a line, for people.</param>
     /// <param name="run">Runs one seed.</param>
-    public static SimulationFailure? Spend(long cuts, Func<long> made, Action<int> run)
+    /// <returns>A failure, if any.</returns>
+    public static SimulationFailure? Spend(long cuts, Func<long> made, Func<string?> describe, Action<int> run)
     {
-        var nextSeed = 0;
+        var nextSeed = FirstSeed;
         SimulationFailure? failure = null;
         var gate = new Lock();
         var threads = Enumerable.Range(0, Math.Min(Environment.ProcessorCount, 8)).Select(_ => new Thread(Work)).ToArray();
@@ -32,9 +36,15 @@ internal static class SimulationBudget
             thread.Start();
         }
 
+        var clock = Stopwatch.StartNew();
+        var lines = 0;
         foreach (var thread in threads)
         {
-            thread.Join();
+            while (!thread.Join(ReportEvery * (lines + 1) - clock.Elapsed is { Ticks: > 0 } wait ? wait : TimeSpan.Zero))
+            {
+                lines++;
+                Console.Error.WriteLine($"after {clock.Elapsed.TotalSeconds:f0} s: {describe()}; the next seed is {Volatile.Read(ref nextSeed)}");
+            }
         }
 
         return failure;
@@ -45,7 +55,7 @@ internal static class SimulationBudget
             {
                 try
                 {
-                    run(Interlocked.Increment(ref nextSeed));
+                    run(Interlocked.Increment(ref nextSeed) - 1);
                 }
                 catch (SimulationFailure found)
                 {

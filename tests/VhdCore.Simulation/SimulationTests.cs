@@ -18,7 +18,7 @@ public class SimulationTests(ITestOutputHelper output)
         }
 
         var clock = System.Diagnostics.Stopwatch.StartNew();
-        var failure = SimulationBudget.Spend(SimulationBudget.Cuts(DefaultCuts), statistics);
+        var failure = SimulationBudget.Spend(SimulationBudget.Cuts(DefaultCuts), () => statistics.Total, statistics.ToString, seed => PowerCutRun.Run(seed, statistics));
         output.WriteLine($"{statistics}, in {clock.Elapsed.TotalSeconds:f0} s");
         Assert.True(failure is null, failure?.Message);
         Assert.All(Enum.GetValues<CutPhase>(), phase => Assert.True(statistics[phase] > 0, $"No cut in phase {phase}."));

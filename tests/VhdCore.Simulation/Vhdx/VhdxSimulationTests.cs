@@ -22,7 +22,7 @@ public class VhdxSimulationTests(ITestOutputHelper output)
         }
 
         var clock = System.Diagnostics.Stopwatch.StartNew();
-        var failure = SimulationBudget.Spend(SimulationBudget.Cuts(DefaultCuts), () => statistics.Total, run => VhdxPowerCutRun.Run(run, statistics));
+        var failure = SimulationBudget.Spend(SimulationBudget.Cuts(DefaultCuts), () => statistics.Total, statistics.ToString, run => VhdxPowerCutRun.Run(run, statistics));
         output.WriteLine($"{statistics}, in {clock.Elapsed.TotalSeconds:f0} s");
         Assert.True(failure is null, failure?.Message);
         Assert.All(Enum.GetValues<VhdxCutPhase>(), phase => Assert.True(statistics[phase] > 0, $"No cut in phase {phase}."));
@@ -40,7 +40,7 @@ public class VhdxSimulationTests(ITestOutputHelper output)
         Sabotage.Active = Enum.Parse<SabotagePoint>(rule);
         try
         {
-            var failure = SimulationBudget.Spend(SimulationBudget.Cuts(SabotagedCuts), () => statistics.Total, run => VhdxPowerCutRun.Run(run, statistics));
+            var failure = SimulationBudget.Spend(SimulationBudget.Cuts(SabotagedCuts), () => statistics.Total, statistics.ToString, run => VhdxPowerCutRun.Run(run, statistics));
             Assert.True(failure is not null, $"Without {rule} nothing was noticed: {statistics}");
             output.WriteLine($"Noticed after {statistics.Total} cuts: {failure.Message.Split('\n')[0]}");
         }
