@@ -15,10 +15,16 @@ public sealed record NestedGuest(string Name, string Kernel, int Processors, str
     /// <summary>The lives of a run: every pair of what may vary; with VHDKIT_GUEST_FULL every combination, on two kernels.</summary>
     public static IReadOnlyList<NestedGuest> All { get; } = Environment.GetEnvironmentVariable("VHDKIT_GUEST_FULL") == "1" ? Combinations() : Pairs();
 
-    /// <summary>What /data/lives says of it.</summary>
+    /// <summary>The disk that is plugged in while it runs.</summary>
+    public string? HotImage => Mode == "plug" ? $"{Name}-hot.vhdx" : null;
+
+    /// <summary>How long it may take on a slow and busy machine, where it takes ten times as long as alone. What takes longer hangs.</summary>
+    public TimeSpan Limit => TimeSpan.FromSeconds(240 + (120 * Disks.Length));
+
+    /// <summary>What /data/lives says of it. Its watchdog is off: on a busy machine an emulated processor gets no turn for longer than that bears.</summary>
     public string Line =>
-        $"{Name} --kernel /data/{Kernel}.vmlinuz --initrd /data/{Kernel}.img --memory 256M --cpus {Processors}{(HasTlfsBits ? " --tlfs-bits" : "")} "
-        + $"--append 'quiet nokaslr mitigations=off disks={Disks.Length} mode={Mode}' {string.Join(' ', Disks.Select(disk => disk.Argument(Name)))}";
+        $"{Name} {Limit.TotalSeconds} --kernel /data/{Kernel}.vmlinuz --initrd /data/{Kernel}.img --memory 256M --cpus {Processors}{(HasTlfsBits ? " --tlfs-bits" : "")} "
+        + $"--append 'quiet nowatchdog nokaslr mitigations=off disks={Disks.Length} mode={Mode} hot={HotImage}' {string.Join(' ', Disks.Select(disk => disk.Argument(Name)))}";
 
     public override string ToString() => Name;
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs in the guest, as its first process. Says OK or BAD for everything it tries; what begins with CONTROL is for the monitor.
-# The kernel gives words of its command line as variables: disks, mode.
+# The kernel gives words of its command line as variables: disks, mode, hot.
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -103,7 +103,7 @@ is_gone() { [ ! -d "/sys/block/$1" ]; }
 
 plug() {
     local new
-    echo "CONTROL add /data/hot.vhdx,sectors=512e,size=64M"
+    echo "CONTROL add /data/$hot,sectors=512e,size=64M"
     check "add" wait_for has_disks $((disks + 1))
     new="$(disk_of "$disks")"
     check "add-reads" same_at "$new" 1
