@@ -1,5 +1,4 @@
 using VhdCore.Errors;
-using VhdCore.Formats;
 using VhdCore.Layers;
 using VhdCore.Storage;
 
@@ -180,61 +179,51 @@ internal sealed class VhdxWriter : IWritableLayer
     public ReleaseExtent Release(long diskOffset, long length, bool isTrim)
     {
         var block = diskOffset / BlockSize;
-        var inBlock = diskOffset % BlockSize;
-        var run = Math.Min(length, BlockSize - inBlock);
-        if (_table.EntryOf(block) is not { } entry)
+        var run = Math.Min(length, BlockSize - (diskOffset % BlockSize));
+        while (true)
         {
-            return new ReleaseExtent(ReleaseKind.NotLoaded, run, 0);
-        }
-
-        var isWhole = inBlock == 0 && run >= Math.Min(BlockSize, Length - diskOffset);
-        switch (entry.PayloadState)
-        {
-            case PayloadBlockState.FullyPresent when _metadata.Kind == ImageKind.Fixed:
-                return _session.IsStarted
-                    ? new ReleaseExtent(ReleaseKind.Punch, run, (long)entry.FileOffset + inBlock)
-                    : new ReleaseExtent(ReleaseKind.NeedsReserve, run, 0);
-
-            case PayloadBlockState.FullyPresent or PayloadBlockState.PartiallyPresent when !isWhole:
-            case PayloadBlockState.NotPresent when HasParent && !isWhole:
-                return new ReleaseExtent(ReleaseKind.Keep, run, 0);
-
-            case PayloadBlockState.Undefined or PayloadBlockState.Unmapped or PayloadBlockState.UnmappedInDrafts when !isTrim:
-                break; // other programs may show there what was there before
-
-            case PayloadBlockState.NotPresent when !HasParent:
-            case PayloadBlockState.Zero or PayloadBlockState.Undefined or PayloadBlockState.Unmapped or PayloadBlockState.UnmappedInDrafts:
-                var absent = isTrim || entry.PayloadState == PayloadBlockState.NotPresent ? _table.Blocks.Resolve(diskOffset, length) : default;
-                return new ReleaseExtent(ReleaseKind.Released, absent.Kind == ExtentKind.Zero ? Math.Max(run, absent.Length) : run, 0);
-        }
-
-        if (!_session.IsStarted)
-        {
-            return new ReleaseExtent(ReleaseKind.NeedsReserve, run, 0);
-        }
-
-        lock (_table.Lock)
-        {
-            if (_dirty.Count + MaxPagesPerChange > _maxPages)
-            {
-                return new ReleaseExtent(ReleaseKind.NeedsCommit, run, 0);
-            }
-
-            if (_table.EntryPageOf(block) is not { } page)
+            if (_table.EntryOf(block) is not { } entry)
             {
                 return new ReleaseExtent(ReleaseKind.NotLoaded, run, 0);
             }
 
-            // Without a place in either state: Hyper-V fails to read a file where zeros have one. And never back to what a parent would show through.
-            entry = _table.EntryIn(page, block);
-            _table.SetEntry(block, page, isTrim ? PayloadBlockState.Unmapped : PayloadBlockState.Zero, 0);
-            if (entry.IsInFile)
+            var answer = _table.JudgeRelease(diskOffset, length, isTrim, entry);
+            if (answer is { Kind: not ReleaseKind.Punch } settled)
             {
-                Interlocked.MemoryBarrier(); // the entry is gone before its place is tagged with an epoch
-                _space.Free((long)entry.FileOffset);
+                return settled;
             }
 
-            return new ReleaseExtent(ReleaseKind.Released, run, 0);
+            if (!_session.IsStarted)
+            {
+                return new ReleaseExtent(ReleaseKind.NeedsReserve, run, 0);
+            }
+
+            if (answer is { } punch)
+            {
+                return punch;
+            }
+
+            lock (_table.Lock)
+            {
+                if (_dirty.Count + MaxPagesPerChange > _maxPages)
+                {
+                    return new ReleaseExtent(ReleaseKind.NeedsCommit, run, 0);
+                }
+
+                // Without a place in either state: Hyper-V fails to read a file where zeros have one. And never back to what a parent would show through.
+                if (!_table.TryReplaceEntry(block, entry, isTrim ? PayloadBlockState.Unmapped : PayloadBlockState.Zero, 0))
+                {
+                    continue; // what was judged is no longer there
+                }
+
+                if (entry.IsInFile)
+                {
+                    Interlocked.MemoryBarrier(); // the entry is gone before its place is tagged with an epoch
+                    _space.Free((long)entry.FileOffset);
+                }
+
+                return new ReleaseExtent(ReleaseKind.Released, run, 0);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using VhdCore.Errors;
+using VhdCore.Formats;
 using VhdCore.Layers;
 
 namespace VhdCore.Vhdx;
@@ -89,6 +90,42 @@ internal sealed class VhdxWriterTable(VhdxBlockTable blocks, VhdxMetadata metada
                     && blocks.FindEntryPage(_layout.BitmapIndex(_layout.ChunkOf(block))) is { } bitmapEntry && dirty.IsCommitted(bitmapEntry)));
     }
 
+    /// <summary>What releasing the part of a range that lies in its first block comes to, where the block's entry can stay.</summary>
+    /// <param name="diskOffset">Where the range begins.</param>
+    /// <param name="length">Bytes; more than the block where more reads the same.</param>
+    /// <param name="isTrim">Any content will do afterwards; otherwise zeros.</param>
+    /// <param name="entry">The block's.</param>
+    /// <returns>Null where the whole block becomes unmapped or zero.</returns>
+    public ReleaseExtent? JudgeRelease(long diskOffset, long length, bool isTrim, VhdxBatEntry entry)
+    {
+        var inBlock = diskOffset % _blockSize;
+        var run = Math.Min(length, _blockSize - inBlock);
+        var isWhole = inBlock == 0 && run >= Math.Min(_blockSize, metadata.VirtualSize - diskOffset);
+        switch (entry.PayloadState)
+        {
+            case PayloadBlockState.FullyPresent when metadata.Kind == ImageKind.Fixed:
+                return new ReleaseExtent(ReleaseKind.Punch, run, (long)entry.FileOffset + inBlock);
+
+            case PayloadBlockState.FullyPresent or PayloadBlockState.PartiallyPresent when !isWhole:
+            case PayloadBlockState.NotPresent when metadata.HasParent && !isWhole:
+                return new ReleaseExtent(ReleaseKind.Keep, run, 0);
+
+            case PayloadBlockState.Undefined or PayloadBlockState.Unmapped or PayloadBlockState.UnmappedInDrafts when !isTrim:
+                return null; // zeros here, but other programs may show what was there before
+
+            case PayloadBlockState.NotPresent when !metadata.HasParent:
+            case PayloadBlockState.Zero or PayloadBlockState.Undefined or PayloadBlockState.Unmapped or PayloadBlockState.UnmappedInDrafts:
+                var absent = isTrim || entry.PayloadState == PayloadBlockState.NotPresent ? blocks.Resolve(diskOffset, length) : default;
+                return new ReleaseExtent(ReleaseKind.Released, absent.Kind == ExtentKind.Zero ? Math.Max(run, absent.Length) : run, 0);
+
+            case PayloadBlockState.Reserved:
+                return new ReleaseExtent(ReleaseKind.Keep, run, 0); // nobody knows what is there
+
+            default:
+                return null;
+        }
+    }
+
     /// <summary>Sets a payload block's entry. Under <see cref="Lock"/>.</summary>
     /// <param name="block">The block.</param>
     /// <param name="page">The page that its entry was read from.</param>
@@ -96,6 +133,23 @@ internal sealed class VhdxWriterTable(VhdxBlockTable blocks, VhdxMetadata metada
     /// <param name="fileOffset">Its new place in bytes; 0 for none.</param>
     public void SetEntry(long block, VhdxTablePage page, PayloadBlockState state, long fileOffset) =>
         Set(_layout.PayloadIndex(block), page, new VhdxBatEntry((ulong)fileOffset | (ulong)state));
+
+    /// <summary>Replaces a payload block's entry that was read without the lock. Under <see cref="Lock"/>.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="known">The entry that the change was decided by.</param>
+    /// <param name="state">Its new state.</param>
+    /// <param name="fileOffset">Its new place in bytes; 0 for none.</param>
+    /// <returns>False if the entry is another by now, or its page is not in memory; nothing is done then.</returns>
+    public bool TryReplaceEntry(long block, VhdxBatEntry known, PayloadBlockState state, long fileOffset)
+    {
+        if (EntryPageOf(block) is not { } page || EntryIn(page, block) != known)
+        {
+            return false;
+        }
+
+        SetEntry(block, page, state, fileOffset);
+        return true;
+    }
 
     /// <summary>The page of a payload block's entry; null while it is not in memory.</summary>
     public VhdxTablePage? EntryPageOf(long block) => blocks.FindEntryPage(_layout.PayloadIndex(block));

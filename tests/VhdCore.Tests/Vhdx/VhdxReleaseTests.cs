@@ -1,7 +1,9 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using VhdCore.Devices;
 using VhdCore.Errors;
 using VhdCore.Formats;
+using VhdCore.Layers;
 using VhdCore.Testing;
 using VhdCore.Vhdx;
 
@@ -79,6 +81,35 @@ public class VhdxReleaseTests
         var content = await VhdxFiles.ReadPlainlyAsync(resolver, Names(ImageKind.Differencing));
         Assert.Equal([0, 1, 2, 3, 0], content[4095..4100]);
         Assert.False(content.AsSpan(4099, MiB - 4099).ContainsAnyExcept((byte)0));
+    }
+
+    [Fact]
+    public async Task Zeroing_part_of_a_block_keeps_what_another_thread_writes_beside_it_though_the_block_was_unmapped_a_moment_ago()
+    {
+        var resolver = await CreateAsync(ImageKind.Dynamic);
+        var (device, leaf) = await VhdxFiles.OpenWithLeafAsync(resolver, new ImageOpenOptions { Writable = true }, Names(ImageKind.Dynamic));
+        await using (device)
+        {
+            await FillAsync(device, 0, 1);
+            Assert.Equal(BlockStatus.Ok, await device.TrimAsync(0, MiB));
+            var writer = (VhdxWriter)leaf;
+            Assert.Equal(BlockStatus.Ok, await writer.ReserveAsync(1, TestContext.Current.CancellationToken));
+            var released = default(ReleaseExtent);
+            var zeroing = new Thread(() => released = writer.Release(0, 4096, isTrim: false));
+            WriteExtent written;
+            lock (TableOf(writer).Lock)
+            {
+                // The lock belongs to one that goes on while the other waits for it, with whatever it has decided before.
+                zeroing.Start();
+                SpinWait.SpinUntil(() => !zeroing.IsAlive || zeroing.ThreadState.HasFlag(ThreadState.WaitSleepJoin));
+                written = writer.ResolveForWrite(8192, 4096);
+            }
+
+            zeroing.Join();
+            Assert.Equal(WriteExtentKind.Ready, written.Kind);
+            Assert.Equal(ReleaseKind.Keep, released.Kind);
+            Assert.Equal(ExtentKind.Data, writer.Resolve(8192, 4096).Kind);
+        }
     }
 
     [Theory]
@@ -215,6 +246,9 @@ public class VhdxReleaseTests
         buffer.Span.Fill(value);
         Assert.Equal(BlockStatus.Ok, await device.WriteAsync(offset, buffer.Buffers));
     }
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_table")]
+    private static extern ref readonly VhdxWriterTable TableOf(VhdxWriter writer);
 
     private static ulong Entry(MemoryStorageResolver resolver, int index) =>
         BinaryPrimitives.ReadUInt64LittleEndian(resolver.GetBytes("leaf.vhdx").AsSpan(BatOffset + (8 * index)));
