@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace VhdCore.Testing;
 
 /// <summary>A file system of its own, mounted until it is disposed of. Skips the calling test where mounting is not allowed.</summary>
@@ -14,7 +16,17 @@ internal sealed class TemporaryMount : IDisposable
     /// <summary>The file system in an image file, through a loop device.</summary>
     public static TemporaryMount Image(string path, string image, string options = "") => Mount(path, "-o", "loop" + (options.Length > 0 ? "," + options : ""), image);
 
-    public void Dispose() => Tools.Run("umount", Path).EnsureSuccess();
+    public void Dispose()
+    {
+        // A program that another test is just starting has this one's files open for a moment.
+        var result = Tools.Run("umount", Path);
+        for (var since = Stopwatch.StartNew(); result.ExitCode != 0 && since.Elapsed < Patience.Hang; result = Tools.Run("umount", Path))
+        {
+            Thread.Sleep(10);
+        }
+
+        result.EnsureSuccess();
+    }
 
     private static TemporaryMount Mount(string path, params string[] arguments)
     {

@@ -20,8 +20,6 @@ internal sealed record ToolResult(string CommandLine, int ExitCode, string Outpu
 /// <summary>Programs of other makers that tests compare with.</summary>
 internal static class Tools
 {
-    private static readonly TimeSpan DefaultTimeout = TimeSpan.FromMinutes(2);
-
     /// <summary>The program's path, or null where PATH has none.</summary>
     public static string? Find(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "")
         .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
@@ -37,7 +35,7 @@ internal static class Tools
     }
 
     /// <summary>Runs a program to its end; skips the calling test where it is not installed.</summary>
-    public static ToolResult Run(string program, params string[] arguments) => Run(program, arguments, DefaultTimeout);
+    public static ToolResult Run(string program, params string[] arguments) => Run(program, arguments, Patience.Hang);
 
     /// <summary>Runs a program to its end, and fails the test if that takes longer than <paramref name="timeout"/>; the program is ended then.</summary>
     /// <param name="program">A path, or a name to look for on PATH; the calling test is skipped where there is none.</param>

@@ -11,7 +11,7 @@ internal sealed class GuestBus(GuestRam ram, FakeProcessors processors, IWorld w
     public const uint V3_0 = 0x30000, V4_0 = 0x40000, V4_1 = 0x40001, V5_0 = 0x50000, V5_1 = 0x50001, V5_2 = 0x50002, V5_3 = 0x50003;
 
     /// <summary>Longer than any answer takes on a loaded machine.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    public static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     private readonly List<byte[]> _waiting = [];
     private uint _connection = 4;

@@ -1,14 +1,13 @@
 using System.Diagnostics;
 using System.Globalization;
 using VhdCore.Storage;
+using VhdCore.Testing;
 
 namespace VhdCore.Interop.Kills;
 
 /// <summary>A process that writes to an image until it is killed.</summary>
 internal sealed class VictimProcess : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
-
     private readonly Process _process;
     private readonly TaskCompletionSource _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task _reading;
@@ -32,14 +31,14 @@ internal sealed class VictimProcess : IDisposable
     public int AcknowledgedCount { get; private set; }
 
     /// <summary>Waits until the disk is open.</summary>
-    public Task OpenedAsync() => _opened.Task.WaitAsync(Patience);
+    public Task OpenedAsync() => _opened.Task.WaitAsync(Patience.Hang);
 
     /// <summary>Waits until so many segments are acknowledged.</summary>
     public async Task AcknowledgedAsync(int count)
     {
         await OpenedAsync();
         var clock = Stopwatch.StartNew();
-        while (AcknowledgedCount < count && clock.Elapsed < Patience)
+        while (AcknowledgedCount < count && clock.Elapsed < Patience.Hang)
         {
             await Task.Delay(1);
         }
@@ -50,8 +49,8 @@ internal sealed class VictimProcess : IDisposable
     {
         Assert.False(_process.HasExited, "The victim has ended by itself.");
         _process.Kill();
-        await _process.WaitForExitAsync().WaitAsync(Patience);
-        await _reading.WaitAsync(Patience);
+        await _process.WaitForExitAsync().WaitAsync(Patience.Hang);
+        await _reading.WaitAsync(Patience.Hang);
         var said = await _process.StandardError.ReadToEndAsync();
         Assert.True(said.Length == 0, said);
     }
@@ -61,7 +60,7 @@ internal sealed class VictimProcess : IDisposable
         if (!_process.HasExited)
         {
             _process.Kill();
-            _process.WaitForExit(Patience);
+            _process.WaitForExit(Patience.Hang);
         }
 
         _process.Dispose();

@@ -6,8 +6,6 @@ namespace VhdCore.Interop.Locks;
 /// <summary>A qemu-io that holds an image open until it is disposed of.</summary>
 internal sealed class QemuIo : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-
     private readonly Process _process;
 
     private QemuIo(Process process) => _process = process;
@@ -27,7 +25,7 @@ internal sealed class QemuIo : IDisposable
         {
             await process.StandardInput.WriteLineAsync("read 0 512");
             await process.StandardInput.FlushAsync();
-            using var timeout = new CancellationTokenSource(Patience);
+            using var timeout = new CancellationTokenSource(Patience.Hang);
             while (true)
             {
                 var line = await process.StandardOutput.ReadLineAsync(timeout.Token);
@@ -54,7 +52,7 @@ internal sealed class QemuIo : IDisposable
         if (!_process.HasExited)
         {
             _process.StandardInput.Close();
-            if (!_process.WaitForExit(Patience))
+            if (!_process.WaitForExit(Patience.Hang))
             {
                 _process.Kill();
                 _process.WaitForExit();

@@ -7,12 +7,10 @@ namespace VhdCore.Interop.Peers;
 /// <summary>qemu-img on VHDs. It reads the copy of the footer at 0, whole blocks whatever their bitmaps say, and never a parent.</summary>
 internal static class QemuImg
 {
-    private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(2);
-
     /// <summary>Skips the calling test where qemu-img is missing.</summary>
     public static void Require() => Tools.Require("qemu-img");
 
-    public static ToolResult Run(params string[] arguments) => Tools.Run("qemu-img", arguments, Timeout).EnsureSuccess();
+    public static ToolResult Run(params string[] arguments) => Tools.Run("qemu-img", arguments, Patience.Hang).EnsureSuccess();
 
     /// <summary>Bytes of virtual disk, as qemu-img sees them.</summary>
     public static long VirtualSize(string image)
@@ -24,7 +22,7 @@ internal static class QemuImg
     /// <summary>Whether qemu-img finds that two images have the same content; sizes may differ by zeros at the end.</summary>
     public static void AssertSameContent(string vhd, string raw)
     {
-        var result = Tools.Run("qemu-img", ["compare", "-f", "vpc", "-F", "raw", vhd, raw], Timeout);
+        var result = Tools.Run("qemu-img", ["compare", "-f", "vpc", "-F", "raw", vhd, raw], Patience.Hang);
         Assert.True(result.ExitCode == 0, $"{result.CommandLine}\n{result.Output}{result.Error}");
     }
 

@@ -147,7 +147,7 @@ public abstract class BlockDeviceConformance : BlockDeviceRequests
             });
             await Task.WhenAny(started.Task, guests);
             await device.DisposeAsync();
-            await guests.WaitAsync(TimeSpan.FromSeconds(60));
+            await guests.WaitAsync(Patience.Hang);
         }
     }
 

@@ -11,7 +11,6 @@ public sealed class StepScheduler(int seed)
     private const int SlowChance = 4; // one operation in so many is overtaken by almost all others
     private const int Overtakings = 8;
     private static readonly TimeSpan Moment = TimeSpan.FromMicroseconds(50);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly Lock _gate = new();
     private readonly List<Waiter> _waiting = [];
@@ -102,7 +101,7 @@ public sealed class StepScheduler(int seed)
                 return;
             }
 
-            if (since.Elapsed > Patience)
+            if (since.Elapsed > Patience.Hang)
             {
                 throw new TimeoutException("No operation waits for its turn, and the run has not ended.");
             }

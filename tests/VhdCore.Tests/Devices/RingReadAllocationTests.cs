@@ -7,7 +7,7 @@ using VhdCore.Tests.Storage.Uring;
 
 namespace VhdCore.Tests.Devices;
 
-[Collection(CountsDescriptors.Name)]
+[Collection(RunsAlone.Name)]
 public sealed class RingReadAllocationTests
 {
     private const int Depth = 32;

@@ -1,3 +1,4 @@
+using VhdCore.Devices;
 using VhdCore.Disks;
 using VhdCore.Errors;
 using VhdCore.Formats;
@@ -82,6 +83,7 @@ public sealed class FaultyMediumTests
         var memory = Memory(Image("base.vhd", 1));
         var plan = new FaultPlan();
         var disk = await OpenAsync(new FaultResolver(memory, plan), "/vm/base.vhd", new() { Writable = true });
+        ((ChainDevice)disk.Device).CommitsByTime = false; // however slow the machine is
         await disk.WriteAsync(0, new byte[] { 1 }, cancellationToken: Token);
         plan.Fail(StorageOperation.Flush, andAllAfter: true);
         var exception = await Assert.ThrowsAsync<StorageException>(async () => await disk.DisposeAsync());
@@ -94,6 +96,7 @@ public sealed class FaultyMediumTests
     {
         var plan = new FaultPlan();
         var disk = await OpenAsync(new FaultResolver(Memory(Image("base.vhd", 1)), plan), "/vm/base.vhd", new() { Writable = true });
+        ((ChainDevice)disk.Device).CommitsByTime = false; // however slow the machine is
         await disk.WriteAsync(0, new byte[] { 1 }, cancellationToken: Token);
         plan.Fail(StorageOperation.Flush);
         Assert.Equal(BlockStatus.IoError, (await Assert.ThrowsAsync<StorageException>(async () => await disk.FlushAsync(Token))).Status);

@@ -154,27 +154,6 @@ public sealed class VirtualDiskTests
     }
 
     [Fact]
-    public async Task A_request_that_completes_at_once_allocates_nothing()
-    {
-        var disk = await OpenAsync(Memory(Image("base.vhd", 1).PutText(0, 10)), "/vm/base.vhd");
-        await using (disk)
-        {
-            var buffer = new byte[512];
-            await disk.ReadAsync(0, buffer, Token);
-            var before = GC.GetAllocatedBytesForCurrentThread();
-            for (var i = 0; i < 100; i++)
-            {
-                var request = disk.ReadAsync(i, buffer, CancellationToken.None);
-                Assert.True(request.IsCompletedSuccessfully);
-                await request;
-            }
-
-            var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-            Assert.True(allocated < 100 * 16, $"{allocated} bytes were allocated in 100 requests.");
-        }
-    }
-
-    [Fact]
     public async Task An_image_with_a_wrong_checksum_opens_when_a_person_says_so()
     {
         var bytes = Image("base.vhd", 1).PutText(0, 1).Build();

@@ -1,4 +1,5 @@
 using VhdCore.Layers;
+using VhdCore.Testing;
 
 namespace VhdCore.Tests.Layers;
 
@@ -44,7 +45,7 @@ public class InFlightGateTests
         Assert.False(gate.TryEnter(out _));
         Assert.False(closing.IsCompleted);
         await Task.Run(() => gate.Exit(ticket));
-        await closing.WaitAsync(TimeSpan.FromSeconds(30));
+        await closing.WaitAsync(Patience.Hang);
     }
 
     [Fact]
@@ -92,7 +93,7 @@ public class InFlightGateTests
         }
 
         Volatile.Write(ref stop, true);
-        await Task.WhenAll(readers).WaitAsync(TimeSpan.FromSeconds(60));
+        await Task.WhenAll(readers).WaitAsync(Patience.Hang);
         Assert.True(reused > 0 && seen > 0, $"{reused} reused, {seen} looks");
     }
 

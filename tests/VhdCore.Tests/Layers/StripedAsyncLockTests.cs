@@ -1,4 +1,5 @@
 using VhdCore.Layers;
+using VhdCore.Testing;
 
 namespace VhdCore.Tests.Layers;
 
@@ -15,7 +16,7 @@ public class StripedAsyncLockTests
         locks.ExitShared(7);
         Assert.False(alone.IsCompleted);
         locks.ExitShared(7);
-        await alone.WaitAsync(TimeSpan.FromSeconds(30));
+        await alone.WaitAsync(Patience.Hang);
         locks.ExitExclusive(7);
         Assert.True(IsEntered(locks.EnterSharedAsync(7)));
     }
@@ -29,10 +30,10 @@ public class StripedAsyncLockTests
         var late = locks.EnterSharedAsync(1).AsTask();
 
         locks.ExitShared(1);
-        await alone.WaitAsync(TimeSpan.FromSeconds(30));
+        await alone.WaitAsync(Patience.Hang);
         Assert.False(late.IsCompleted);
         locks.ExitExclusive(1);
-        await late.WaitAsync(TimeSpan.FromSeconds(30));
+        await late.WaitAsync(Patience.Hang);
     }
 
     [Fact]
@@ -78,7 +79,7 @@ public class StripedAsyncLockTests
             }
         })).ToArray();
 
-        await Task.WhenAll(workers).WaitAsync(TimeSpan.FromSeconds(60));
+        await Task.WhenAll(workers).WaitAsync(Patience.Hang);
         Assert.Equal(120_000, done);
     }
 

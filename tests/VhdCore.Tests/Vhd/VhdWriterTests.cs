@@ -123,7 +123,7 @@ public class VhdWriterTests
             layers.Add(isLeaf ? await VhdWriter.OpenAsync(storage, metadata, options, gate) : await VhdLayer.OpenAsync(storage, metadata, options));
         }
 
-        return new ChainDevice(new ChainState(layers, layers[0].Length), gate, new BlockDeviceInfo { Name = names[0] });
+        return new ChainDevice(new ChainState(layers, layers[0].Length), gate, new BlockDeviceInfo { Name = names[0] }, new ManualClock());
     }
 
     /// <summary><see cref="PlainDialect"/> for xunit, which wants its arguments public.</summary>

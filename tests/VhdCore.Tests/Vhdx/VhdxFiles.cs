@@ -3,6 +3,7 @@ using VhdCore.Devices;
 using VhdCore.Formats;
 using VhdCore.Layers;
 using VhdCore.Storage;
+using VhdCore.Testing;
 using VhdCore.Testing.Independent;
 using VhdCore.Vhdx;
 
@@ -76,7 +77,7 @@ internal static class VhdxFiles
     public static async Task<ChainDevice> OpenAsync(IStorageResolver resolver, TimeProvider clock, string name) =>
         (await OpenWithLeafAsync(resolver, new ImageOpenOptions { Writable = true }, [name], clock)).Device;
 
-    /// <summary>Opens images, leaf first, and shows the leaf too.</summary>
+    /// <summary>Opens images, leaf first, and shows the leaf too. No commit comes by itself, however slow the machine is, unless a clock is given that makes it.</summary>
     public static async Task<(ChainDevice Device, IImageLayer Leaf)> OpenWithLeafAsync(IStorageResolver resolver, ImageOpenOptions options, IReadOnlyList<string> names, TimeProvider? clock = null)
     {
         var gate = new InFlightGate();
@@ -98,7 +99,7 @@ internal static class VhdxFiles
         }
 
         var info = new BlockDeviceInfo { Name = names[0], IsReadOnly = !options.Writable, LogicalSectorSize = layers[0].LogicalSectorSize };
-        return (new ChainDevice(new ChainState(layers, layers[0].Length), gate, info, clock), layers[0]);
+        return (new ChainDevice(new ChainState(layers, layers[0].Length), gate, info, clock ?? new ManualClock()), layers[0]);
     }
 
     /// <summary>The whole disk as the independent reader reads it, the log replayed; leaf first.</summary>

@@ -55,7 +55,7 @@ internal sealed class ScsiInitiator(ScsiTarget target) : IDisposable
     public ScsiResult Send(string cdb, ScsiDirection direction, BlockBuffers data)
     {
         var task = SendAsync(Convert.FromHexString(cdb.Replace(" ", "", StringComparison.Ordinal)), direction, data);
-        return task.AsTask().WaitAsync(TimeSpan.FromSeconds(30)).GetAwaiter().GetResult();
+        return task.AsTask().WaitAsync(Patience.Hang).GetAwaiter().GetResult();
     }
 
     public ValueTask<ScsiResult> SendAsync(ReadOnlySpan<byte> cdb, ScsiDirection direction, BlockBuffers data)

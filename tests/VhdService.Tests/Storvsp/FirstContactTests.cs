@@ -13,7 +13,7 @@ public sealed class FirstContactTests
         var disk = machine.StartDisk();
         Assert.Equal((8 << 20) / 512, disk.BlockCount);
         var content = new byte[64 << 10];
-        Random.Shared.NextBytes(content);
+        new Random(1).NextBytes(content);
         disk.WriteBlocks(1000, content, pageOffset: 512);
         Assert.Equal(content, disk.ReadBlocks(1000, 128));
         Assert.Equal(content, device.Content.Slice(1000 * 512, content.Length).ToArray());
@@ -30,7 +30,7 @@ public sealed class FirstContactTests
         machine.Target.Attach(0, device);
         var disk = machine.StartDisk();
         var content = new byte[64 << 10];
-        Random.Shared.NextBytes(content);
+        new Random(1).NextBytes(content);
         disk.WriteBlocks(1000, content, pageOffset: 512);
         Assert.Equal(content, disk.ReadBlocks(1000, 128));
         disk.Driver.Close();

@@ -9,13 +9,6 @@ using VhdCore.Testing;
 
 namespace VhdCore.Tests.Storage.Uring;
 
-/// <summary>Tests that count what the whole process has, and so run alone.</summary>
-[CollectionDefinition(Name, DisableParallelization = true)]
-public sealed class CountsDescriptors
-{
-    public const string Name = "counts descriptors";
-}
-
 /// <summary>Engines for one test, and files to open over them.</summary>
 internal static class RingFixture
 {

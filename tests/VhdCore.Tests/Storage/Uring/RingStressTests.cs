@@ -12,7 +12,7 @@ namespace VhdCore.Tests.Storage.Uring;
 /// Hundreds of requests of every kind at once, cancelled at random, on a ring whose requests are spoilt at random. Each worker has bytes of its own, and
 /// knows what they may be. VHDKIT_SEED repeats the choices; what the threads make of them differs.
 /// </summary>
-[Collection(CountsDescriptors.Name)]
+[Collection(RunsAlone.Name)]
 public sealed class RingStressTests : IDisposable
 {
     private const int Workers = 200;
@@ -30,7 +30,7 @@ public sealed class RingStressTests : IDisposable
     public async Task Requests_that_are_cancelled_and_spoilt_end_once_with_the_right_status_and_leave_nothing_behind(StorageCache cache)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Linux only.");
-        var seed = int.TryParse(Environment.GetEnvironmentVariable("VHDKIT_SEED"), CultureInfo.InvariantCulture, out var asked) ? asked : Environment.TickCount;
+        var seed = int.TryParse(Environment.GetEnvironmentVariable("VHDKIT_SEED"), CultureInfo.InvariantCulture, out var asked) ? asked : 1;
         TestContext.Current.AddWarning($"seed {seed}");
         var before = RingFixture.Descriptors(_folder);
         var spoiler = new Spoiler(seed);
@@ -61,7 +61,7 @@ public sealed class RingStressTests : IDisposable
         await using var storage = FileStorage.Open(_folder["a.img"], RingFixture.Options(engine, StorageCache.None));
         await storage.SetLengthAsync((long)Workers * Region);
         await RoundAsync(storage);
-        var before = Environment.WorkingSet;
+        var before = NativeMemoryInUse();
 
         for (var round = 0; round < 5; round++)
         {
@@ -69,10 +69,19 @@ public sealed class RingStressTests : IDisposable
         }
 
         await RingFixture.LeaveRingAsync();
-        Assert.InRange(Environment.WorkingSet - before, long.MinValue, 64 << 20);
+        Assert.InRange(NativeMemoryInUse() - before, long.MinValue, 64 << 20);
 
         static Task RoundAsync(FileStorage storage) =>
             Task.WhenAll(Enumerable.Range(0, Workers).Select(i => Task.Run(() => WorkAsync(storage, i, new Random(i)))));
+    }
+
+    /// <summary>Bytes that the process has in memory beside the garbage collector's heap, which grows with the machine's caches.</summary>
+    private static long NativeMemoryInUse()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        GC.Collect();
+        return Environment.WorkingSet - GC.GetGCMemoryInfo(GCKind.Any).TotalCommittedBytes;
     }
 
     private static async Task WorkAsync(FileStorage storage, int worker, Random random)

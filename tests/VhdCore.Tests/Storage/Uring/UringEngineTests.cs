@@ -8,11 +8,9 @@ using NativeBuffer = VhdCore.Testing.NativeBuffer;
 namespace VhdCore.Tests.Storage.Uring;
 
 /// <summary>What an engine of rings does beside moving bytes: threads, cancelling, limits, ending.</summary>
-[Collection(CountsDescriptors.Name)]
+[Collection(RunsAlone.Name)]
 public sealed class UringEngineTests : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-
     private readonly TempFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -50,7 +48,7 @@ public sealed class UringEngineTests : IDisposable
 
         pipe.Write(7);
 
-        Assert.Equal(completesInline, await wasOnRing.Task.WaitAsync(Patience));
+        Assert.Equal(completesInline, await wasOnRing.Task.WaitAsync(Patience.Hang));
         Assert.Equal(7, buffer.Span[0]);
         await RingFixture.LeaveRingAsync();
     }
@@ -67,7 +65,7 @@ public sealed class UringEngineTests : IDisposable
 
         await cancel.CancelAsync();
 
-        Assert.Equal(BlockStatus.Cancelled, await read.WaitAsync(Patience));
+        Assert.Equal(BlockStatus.Cancelled, await read.WaitAsync(Patience.Hang));
         pipe.Write(9);
         Assert.Equal(0, buffer.Span[0]); // the kernel has let go of it
         Assert.Equal(1, pipe.Finished);
@@ -90,7 +88,7 @@ public sealed class UringEngineTests : IDisposable
         await cancel.CancelAsync();
         pipe.Write([.. Enumerable.Repeat((byte)1, Count - 20)]);
 
-        var statuses = await Task.WhenAll(reads).WaitAsync(Patience);
+        var statuses = await Task.WhenAll(reads).WaitAsync(Patience.Hang);
         Assert.All(statuses[..^20], status => Assert.Equal(BlockStatus.Ok, status));
         Assert.All(statuses[^20..], status => Assert.Equal(BlockStatus.Cancelled, status));
         Assert.Equal(Count - 20, buffer.Span.Count((byte)1));
@@ -112,7 +110,7 @@ public sealed class UringEngineTests : IDisposable
         Assert.Equal(BlockStatus.Unsupported, await more); // what the pipe answers to being asked to wait
         Assert.Equal(1, pipe.Runs);
         await cancel.CancelAsync();
-        Assert.All(await Task.WhenAll(held).WaitAsync(Patience), status => Assert.Equal(BlockStatus.Cancelled, status));
+        Assert.All(await Task.WhenAll(held).WaitAsync(Patience.Hang), status => Assert.Equal(BlockStatus.Cancelled, status));
         await RingFixture.LeaveRingAsync();
     }
 
@@ -130,7 +128,7 @@ public sealed class UringEngineTests : IDisposable
         await NothingEndsAsync(ending);
         pipe.Write(new byte[100]);
 
-        await ending.WaitAsync(Patience);
+        await ending.WaitAsync(Patience.Hang);
         Assert.All(reads, read => Assert.Equal(BlockStatus.Ok, read.Result));
         Assert.Equal(BlockStatus.Unsupported, await pipe.ReadAsync(engine, buffer.Buffers)); // nobody takes it any more
         Assert.Equal(before, RingFixture.Descriptors(_folder));
@@ -159,7 +157,7 @@ public sealed class UringEngineTests : IDisposable
         var held = new TaskCompletionSource();
         var storage = FileStorage.Open(_folder["a.img"], RingFixture.Options(engine, StorageCache.None, CallerWaits.ForMemory));
         await storage.SetLengthAsync(1 << 20);
-        engine.Tamper = (IoRequest _, ref UringSubmission _) => held.Task.Wait(Patience);
+        engine.Tamper = (IoRequest _, ref UringSubmission _) => held.Task.Wait(Patience.Hang);
         using var buffer = new NativeBuffer(4096);
         var read = storage.ReadAsync(0, buffer.Buffers, 0, 4096).AsTask();
 
@@ -168,8 +166,8 @@ public sealed class UringEngineTests : IDisposable
         Assert.False(closing.IsCompleted);
         Assert.Equal(BlockStatus.Closed, await storage.ReadAsync(0, buffer.Buffers, 0, 4096));
         held.SetResult();
-        await closing.WaitAsync(Patience);
-        Assert.Equal(BlockStatus.Ok, await read.WaitAsync(Patience));
+        await closing.WaitAsync(Patience.Hang);
+        Assert.Equal(BlockStatus.Ok, await read.WaitAsync(Patience.Hang));
         File.Delete(_folder["a.img"]); // its lock is gone with it
         await RingFixture.LeaveRingAsync();
     }
@@ -183,7 +181,7 @@ public sealed class UringEngineTests : IDisposable
         Assert.Equal(BlockStatus.Ok, await storage.WriteBytesAsync(0, new byte[1 << 20]));
         using var buffer = new NativeBuffer(32 * 4096);
 
-        var perRound = await Task.WhenAll(Enumerable.Range(0, 32).Select(i => Task.Run(() => ReadManyAsync(i)))).WaitAsync(Patience);
+        var perRound = await Task.WhenAll(Enumerable.Range(0, 32).Select(i => Task.Run(() => ReadManyAsync(i)))).WaitAsync(Patience.Hang);
 
         await RingFixture.LeaveRingAsync();
         Assert.All(perRound, allocated => Assert.InRange(allocated, 0, 89 * 32)); // below a byte a request: what is left is the test's own
