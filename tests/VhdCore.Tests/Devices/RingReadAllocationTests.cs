@@ -3,7 +3,6 @@ using VhdCore.Errors;
 using VhdCore.Formats;
 using VhdCore.Testing;
 using VhdCore.Tests.Storage;
-using VhdCore.Tests.Storage.Uring;
 
 namespace VhdCore.Tests.Devices;
 
