@@ -5,32 +5,28 @@ namespace VhdCore.Testing.Crash;
 /// <summary>
 /// A storage's bytes in cells of 512, of which it is known what is durable and what was written since. Not for several threads.
 /// </summary>
-/// <remarks>A cell without an array is a hole. Arrays in cells never change; worlds share them.</remarks>
 internal sealed class CrashFile
 {
     public const int CellSize = 512; // bytes
-    private const long MaxLength = 1L << 30; // bytes; a row of cells takes an array
+    private const long MaxLength = 1L << 30; // bytes
 
     private static readonly byte[] ZeroCell = new byte[CellSize];
 
     private readonly Dictionary<int, List<Version>> _versions = []; // values since the last flush, oldest first
     private readonly List<LengthChange> _lengths = []; // since the last flush, oldest first
-    private byte[]?[] _current;
-    private byte[]?[] _durable;
-    private bool _isShared; // the arrays belong to another file too
+    private readonly CrashCells _current;
+    private readonly CrashCells _durable;
     private long _durableLength;
 
     public CrashFile()
+        : this(new CrashCells(), 0)
     {
-        _current = [];
-        _durable = [];
     }
 
-    private CrashFile(byte[]?[] cells, long length)
+    private CrashFile(CrashCells cells, long length)
     {
         _current = cells;
-        _durable = cells;
-        _isShared = true;
+        _durable = cells.Copy();
         Length = length;
         _durableLength = length;
     }
@@ -49,7 +45,7 @@ internal sealed class CrashFile
     public IEnumerable<long> UnflushedOperations => _versions.Values.SelectMany(list => list).Select(version => version.Operation)
         .Concat(_lengths.Select(change => change.Operation));
 
-    public byte[]? Cell(int index) => index < _current.Length ? _current[index] : null;
+    public byte[]? Cell(int index) => _current[index];
 
     public void Read(long offset, BlockBuffers into, long start, long length)
     {
@@ -80,7 +76,7 @@ internal sealed class CrashFile
         }
 
         var end = offset + length;
-        Own(end);
+        RequireRoom(end);
         var first = (int)(offset / CellSize);
         var last = (int)((end - 1) / CellSize);
         for (var cell = first; cell <= last; cell++)
@@ -112,7 +108,7 @@ internal sealed class CrashFile
             return;
         }
 
-        Own(length);
+        RequireRoom(length);
         if (length < Length)
         {
             Clear(operation, length, Alignment.Up(Length, CellSize), VersionKind.Truncated);
@@ -122,11 +118,7 @@ internal sealed class CrashFile
         Length = length;
     }
 
-    public void Punch(long operation, long offset, long length)
-    {
-        Own(Length);
-        Clear(operation, offset, offset + length, VersionKind.Written);
-    }
+    public void Punch(long operation, long offset, long length) => Clear(operation, offset, offset + length, VersionKind.Written);
 
     /// <summary>Makes the written cells durable at once; not the length.</summary>
     public void MakeDurable(long operation, long offset, long length)
@@ -145,7 +137,6 @@ internal sealed class CrashFile
     /// <summary>Everything up to an operation is durable.</summary>
     public void Flush(long upToOperation)
     {
-        Own(Length);
         foreach (var cell in _versions.Keys.ToArray())
         {
             Settle(cell, upToOperation);
@@ -165,7 +156,6 @@ internal sealed class CrashFile
     /// <summary>A flush has failed: the medium has some of what it was to take, and the kernel calls all of it clean, so that no later flush makes up for it.</summary>
     public void FailFlush(Random random)
     {
-        Own(Length);
         foreach (var (cell, versions) in _versions)
         {
             if (random.Next(2) == 0)
@@ -188,7 +178,7 @@ internal sealed class CrashFile
                 _durable[end++] = cut;
             }
 
-            _durable.AsSpan(end).Clear();
+            _durable.ClearFrom(end);
         }
     }
 
@@ -217,14 +207,8 @@ internal sealed class CrashFile
     public CrashFile Leave(long length, IEnumerable<(int Cell, byte[]? Value)> picked)
     {
         var count = (int)Alignment.CountOf(length, CellSize);
-        if (!HasUnflushed && length == Length)
-        {
-            _isShared = true;
-            return new CrashFile(_durable, length);
-        }
-
-        var cells = new byte[]?[count];
-        _durable.AsSpan(0, Math.Min(count, _durable.Length)).CopyTo(cells);
+        var cells = _durable.Copy();
+        cells.ClearFrom(count);
         foreach (var (cell, value) in picked)
         {
             cells[cell] = value;
@@ -240,7 +224,7 @@ internal sealed class CrashFile
         return new CrashFile(cells, length);
     }
 
-    internal byte[]? DurableCell(int index) => index < _durable.Length && (long)index * CellSize < _durableLength ? _durable[index] : null;
+    internal byte[]? DurableCell(int index) => (long)index * CellSize < _durableLength ? _durable[index] : null;
 
     /// <summary>Where the length cannot outrun the data: which versions of a cell can go with a length, as indexes; -1 is the durable value.</summary>
     private static (int Oldest, int Newest) Window(int cell, List<Version> versions, LengthChange length)
@@ -271,7 +255,7 @@ internal sealed class CrashFile
             var cell = (int)(from / CellSize);
             var inCell = (int)(from % CellSize);
             var count = (int)Math.Min(to - from, CellSize - inCell);
-            if (cell < _current.Length && _current[cell] is { } value)
+            if (_current[cell] is { } value)
             {
                 byte[]? cleared = null;
                 if (count < CellSize)
@@ -322,28 +306,11 @@ internal sealed class CrashFile
         }
     }
 
-    /// <summary>Gives this file arrays of its own, long enough.</summary>
-    private void Own(long length)
+    private static void RequireRoom(long length)
     {
         if (length > MaxLength)
         {
             throw new InvalidOperationException($"{length} bytes are more than a crash world is made for.");
-        }
-
-        var count = (int)Alignment.CountOf(Math.Max(length, Length), CellSize);
-        if (_isShared)
-        {
-            var current = new byte[]?[Math.Max(count, _current.Length)];
-            var durable = new byte[]?[current.Length];
-            _current.CopyTo(current, 0);
-            _durable.CopyTo(durable, 0);
-            (_current, _durable, _isShared) = (current, durable, false);
-        }
-        else if (count > _current.Length)
-        {
-            var capacity = Math.Max(count, _current.Length * 2);
-            Array.Resize(ref _current, capacity);
-            Array.Resize(ref _durable, capacity);
         }
     }
 
