@@ -118,7 +118,7 @@ internal sealed class VhdxCutChecker
     private void RequireSound(PlainVhdx image)
     {
         var places = new SortedList<long, (long End, string Whose)>();
-        if (_checks % WholeTableEvery == 0)
+        if (!_plan.IsFixed && _checks % WholeTableEvery == 0)
         {
             for (long block = 0; block < image.BlockCount; block++)
             {

@@ -9,6 +9,9 @@ internal enum VhdxCutPhase
     /// <summary>The image was being opened for writing, and its log replayed.</summary>
     Replay,
 
+    /// <summary>The image was being opened for writing, and a header or a copy of the region table mended, with or without a log to replay.</summary>
+    Repair,
+
     /// <summary>A header was being updated.</summary>
     Header,
 

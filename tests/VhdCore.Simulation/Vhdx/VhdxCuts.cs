@@ -55,7 +55,7 @@ internal sealed class VhdxCuts(VhdxPlan plan, VhdxCutChecker checker, Random ran
     private void RequireDataWriteGuid(byte[] content, VhdxCutPhase phase)
     {
         var isSameId = checker.DataWriteId.AsSpan().SequenceEqual(AtOpening.DataWriteId);
-        if (phase is VhdxCutPhase.Open or VhdxCutPhase.Replay)
+        if (phase is VhdxCutPhase.Open or VhdxCutPhase.Replay or VhdxCutPhase.Repair)
         {
             if (!isSameId && StartsDurable)
             {

@@ -15,6 +15,11 @@ internal static class VhdxImages
     private const int Unmapped = 3;
     private const int FullyPresent = 6;
     private const int PartiallyPresent = 7;
+    private const int StructureSpacing = 65536; // bytes between the two headers, and between the two copies of the region table
+    private const int FirstHeader = 65536;
+    private const int HeaderSize = 4096; // bytes
+    private const int FirstRegionTable = 196608;
+    private const int RegionTableSize = 65536; // bytes
 
     /// <summary>Makes a medium with them, durable.</summary>
     public static CrashWorld Create(VhdxPlan plan)
@@ -37,7 +42,36 @@ internal static class VhdxImages
             CreateAsync(world, plan, parent).GetAwaiter().GetResult();
         }
 
+        if (plan.HasDamagedHeader || plan.HasDamagedRegionTable)
+        {
+            var image = world.GetBytes(VhdxPlan.Leaf);
+            Damage(image, FirstHeader, HeaderSize, plan.HasDamagedHeader, random);
+            Damage(image, FirstRegionTable, RegionTableSize, plan.HasDamagedRegionTable, random);
+            world.Add(VhdxPlan.Leaf, image);
+        }
+
         return world;
+    }
+
+    /// <summary>Whether one of the headers, or one copy of the region table, is not valid.</summary>
+    public static bool NeedsRepair(CrashWorld world) =>
+        new[] { 0, StructureSpacing }.Any(at =>
+            !IsSound(world, FirstHeader + at, HeaderSize, "head") || !IsSound(world, FirstRegionTable + at, RegionTableSize, "regi"));
+
+    private static bool IsSound(CrashWorld world, int offset, int size, string signature)
+    {
+        byte[] structure = [.. world.PeekCells(VhdxPlan.Leaf, offset / Sector, size / Sector).SelectMany(cell => cell ?? new byte[Sector])];
+        return PlainBytes.HasText(structure, 0, signature) && PlainVhdxBytes.Checksum(structure, 4) == PlainVhdxBytes.Number(structure, 4, 4);
+    }
+
+    /// <summary>Writes over some sectors of one of a pair of structures.</summary>
+    private static void Damage(byte[] image, int first, int size, bool isToBe, Random random)
+    {
+        var at = first + (random.Next(2) * StructureSpacing);
+        for (var i = random.Next(1, 4); isToBe && i > 0; i--)
+        {
+            image.AsSpan(at + (random.Next(size / Sector) * Sector), Sector).Fill((byte)random.Next(1, 256));
+        }
     }
 
     /// <summary>The names of the parents, nearest first.</summary>
@@ -55,7 +89,7 @@ internal static class VhdxImages
             storage,
             new VhdxCreateParameters
             {
-                Kind = parent is null ? ImageKind.Dynamic : ImageKind.Differencing,
+                Kind = plan.IsFixed ? ImageKind.Fixed : parent is null ? ImageKind.Dynamic : ImageKind.Differencing,
                 Size = plan.DiskSize,
                 BlockSize = (uint)plan.BlockSize,
                 LogicalSectorSize = plan.LogicalSectorSize,

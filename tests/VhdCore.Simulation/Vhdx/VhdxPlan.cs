@@ -45,6 +45,15 @@ internal sealed record VhdxPlan
     /// <summary>The foreign leaf's log has to be replayed.</summary>
     public required bool HasDirtyLog { get; init; }
 
+    /// <summary>A fixed disk, made by the library: every block has its place from the beginning.</summary>
+    public required bool IsFixed { get; init; }
+
+    /// <summary>One of the headers is damaged at first, to be mended on opening for writing.</summary>
+    public required bool HasDamagedHeader { get; init; }
+
+    /// <summary>One copy of the region table is.</summary>
+    public required bool HasDamagedRegionTable { get; init; }
+
     public required bool IsExtensionOrdered { get; init; }
 
     public required bool CanPunch { get; init; }
@@ -92,14 +101,19 @@ internal sealed record VhdxPlan
         var random = new Random(seed);
         var shape = random.Next(12) switch { < 8 => VhdxShape.Small, < 11 => VhdxShape.Spread, _ => VhdxShape.Wide };
         var isWide = shape == VhdxShape.Wide;
+        var parentCount = isWide ? 1 : random.Next(5) switch { < 2 => 0, < 4 => 1, _ => 2 };
+        var isFixed = shape == VhdxShape.Small && parentCount == 0 && random.Next(3) == 0;
         return new VhdxPlan
         {
             Seed = seed,
             Shape = shape,
             BlockSize = shape == VhdxShape.Small && random.Next(4) == 0 ? 2 * OneMiB : OneMiB,
             LogicalSectorSize = !isWide && random.Next(3) == 0 ? 4096 : 512,
-            ParentCount = isWide ? 1 : random.Next(5) switch { < 2 => 0, < 4 => 1, _ => 2 },
-            IsForeign = random.Next(3) == 0,
+            ParentCount = parentCount,
+            IsFixed = isFixed,
+            IsForeign = !isFixed && random.Next(3) == 0,
+            HasDamagedHeader = random.Next(8) == 0,
+            HasDamagedRegionTable = random.Next(8) == 0,
             HasDirtyLog = random.Next(2) == 0,
             IsExtensionOrdered = random.Next(2) == 0,
             CanPunch = random.Next(4) != 0,

@@ -13,7 +13,7 @@ internal sealed class VhdxPowerCutRun
     private const int CutsAfterFailure = 8;
     private const int FewStepsBeforeKill = 15; // in which a session opens and begins
     private static readonly int[] RunOnChance = [60, 100, 200]; // one cut in so many is run on, by depth
-    private static readonly int[] ReplayRunOnChance = [8, 20, 40]; // of those in a replay
+    private static readonly int[] ReplayRunOnChance = [8, 20, 40]; // of those in a replay or a repair
 
     private readonly VhdxPlan _plan;
     private readonly VhdxCutChecker _checker;
@@ -64,7 +64,7 @@ internal sealed class VhdxPowerCutRun
         };
         for (var i = 0; i < sessions; i++)
         {
-            cuts.Phase = VhdxCutChecker.HasLog(world) ? VhdxCutPhase.Replay : VhdxCutPhase.Open;
+            cuts.Phase = VhdxImages.NeedsRepair(world) ? VhdxCutPhase.Repair : VhdxCutChecker.HasLog(world) ? VhdxCutPhase.Replay : VhdxCutPhase.Open;
             cuts.AtOpening = (_checker.ReadPlain(world), _checker.DataWriteId);
             cuts.StartsDurable = _trace.Depth > 0 && i == 0;
             world.Scheduler = _plan.WorkerCount > 1 ? new StepScheduler(_random.Next()) { FlowCount = _plan.WorkerCount } : null;
@@ -107,6 +107,11 @@ internal sealed class VhdxPowerCutRun
         {
             Killed(cuts);
             return;
+        }
+
+        if (VhdxImages.NeedsRepair(world))
+        {
+            throw new SimulationFailure("opening for writing has left a header or a copy of the region table damaged");
         }
 
         cuts.Phase = null;
@@ -222,7 +227,7 @@ internal sealed class VhdxPowerCutRun
     private void RunOn(CrashWorld left, byte[] content, VhdxCutPhase phase)
     {
         var isReplay = phase == VhdxCutPhase.Replay;
-        if (_random.Next((isReplay ? ReplayRunOnChance : RunOnChance)[_trace.Depth]) != 0)
+        if (_random.Next((isReplay || phase == VhdxCutPhase.Repair ? ReplayRunOnChance : RunOnChance)[_trace.Depth]) != 0)
         {
             return;
         }
