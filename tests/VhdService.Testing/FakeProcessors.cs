@@ -54,6 +54,9 @@ internal sealed class FakeProcessors : IInterruptSink, IDisposable
     /// <summary>Page numbers of the message pages.</summary>
     public IReadOnlyList<ulong> MessagePages => _messagePages;
 
+    /// <summary>What the guest does at an interrupt before the host does anything else.</summary>
+    public Action? OnInterrupt { get; set; }
+
     /// <summary>Interrupts so far, by processor.</summary>
     public int Interrupts(int processor) => Volatile.Read(ref _interrupts[processor]);
 
@@ -65,6 +68,7 @@ internal sealed class FakeProcessors : IInterruptSink, IDisposable
         }
 
         Interlocked.Increment(ref _interrupts[processor]);
+        OnInterrupt?.Invoke();
         _world.OnInterrupt();
     }
 

@@ -72,13 +72,8 @@ internal sealed class GuestRing
         }
 
         var packet = PeekHeader(out var length);
-        var freeBefore = BytesFree;
         Read(Out, packet);
-        Interlocked.MemoryBarrier();
-        Volatile.Write(ref Out, Move(Out, length + 8));
-        Interlocked.MemoryBarrier();
-        var pending = Volatile.Read(ref PendingSendSize);
-        signal = pending != 0 && freeBefore <= pending && BytesFree > pending;
+        signal = Advance(length + 8);
         return packet;
     }
 
@@ -86,8 +81,7 @@ internal sealed class GuestRing
     public int TryRead(Span<byte> into, out bool signal)
     {
         signal = false;
-        var used = BytesToRead;
-        if (used == 0)
+        if (BytesToRead == 0)
         {
             return 0;
         }
@@ -95,11 +89,7 @@ internal sealed class GuestRing
         Read(Out, into[..16]);
         var length = BinaryPrimitives.ReadUInt16LittleEndian(into[4..]) * 8;
         Read(Out, into[..length]);
-        Interlocked.MemoryBarrier();
-        Volatile.Write(ref Out, Move(Out, length + 8));
-        Interlocked.MemoryBarrier();
-        var pending = Volatile.Read(ref PendingSendSize);
-        signal = pending != 0 && Size - used <= pending && BytesFree > pending;
+        signal = Advance(length + 8);
         return length;
     }
 
@@ -116,6 +106,22 @@ internal sealed class GuestRing
         }
 
         return at;
+    }
+
+    // As Linux judges: by what is free now, with all that the other side has written meanwhile, and what was free without this.
+    private bool Advance(int by)
+    {
+        Interlocked.MemoryBarrier();
+        Volatile.Write(ref Out, Move(Out, by));
+        Interlocked.MemoryBarrier();
+        var pending = Volatile.Read(ref PendingSendSize);
+        if (pending == 0)
+        {
+            return false;
+        }
+
+        var free = BytesFree;
+        return free - by <= pending && free > pending;
     }
 
     private byte[] PeekHeader(out int length)

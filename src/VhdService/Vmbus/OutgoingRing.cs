@@ -9,7 +9,9 @@ internal enum RingWrite
 {
     Written,
 
-    /// <summary>There is no room. The guest has been asked to signal when there is.</summary>
+    /// <summary>
+    /// There is no room. The guest has been asked to signal when there is, but judges by what it knows of: publish, and try once more before sleeping.
+    /// </summary>
     Full,
 
     /// <summary>The guest broke the ring's rules: nothing more can be written into it.</summary>

@@ -4,7 +4,7 @@ namespace VhdService.Guest.Nested;
 /// <param name="Name">In the log and in the images' names.</param>
 /// <param name="Kernel">The kernel's package.</param>
 /// <param name="Processors">Virtual ones.</param>
-/// <param name="Mode">What it does beside: plug, reload, or plain.</param>
+/// <param name="Mode">Whether a disk is plugged in beside: plug or plain.</param>
 /// <param name="HasTlfsBits">CPUID says 30h in 40000003h.EBX.</param>
 /// <param name="Disks">In the order of their units.</param>
 public sealed record NestedGuest(string Name, string Kernel, int Processors, string Mode, bool HasTlfsBits, NestedDisk[] Disks)
@@ -33,7 +33,7 @@ public sealed record NestedGuest(string Name, string Kernel, int Processors, str
     [
         new("one", Debian, 1, "plain", false, [new(DiskKind.FixedVhd, false), new(DiskKind.DynamicVhd, true), new(DiskKind.DifferencingVhdx, true)]),
         new("two", Debian, 2, "plug", false, [new(DiskKind.FixedVhd, true), new(DiskKind.DynamicVhd, false), new(DiskKind.DifferencingVhdx, false)]),
-        new("tlfs", Debian, 1, "reload", true, [new(DiskKind.DynamicVhdx, false)]),
+        new("tlfs", Debian, 1, "plain", true, [new(DiskKind.DynamicVhdx, false)]),
     ];
 
     private static NestedGuest[] Combinations()
@@ -45,9 +45,9 @@ public sealed record NestedGuest(string Name, string Kernel, int Processors, str
         return
         [
             .. new[] { Debian, Backport }.SelectMany(kernel => new[] { 1, 2 }, (kernel, processors) =>
-                new NestedGuest($"{(kernel == Debian ? "stable" : "backport")}{processors}", kernel, processors, processors == 1 ? "reload" : "plug", false, disks)),
+                new NestedGuest($"{(kernel == Debian ? "stable" : "backport")}{processors}", kernel, processors, processors == 1 ? "plain" : "plug", false, disks)),
             .. new[] { Debian, Backport }.Select(kernel =>
-                new NestedGuest($"{(kernel == Debian ? "stable" : "backport")}tlfs", kernel, 1, "reload", true, [new(DiskKind.DynamicVhdx, false)])),
+                new NestedGuest($"{(kernel == Debian ? "stable" : "backport")}tlfs", kernel, 1, "plain", true, [new(DiskKind.DynamicVhdx, false)])),
         ];
     }
 }

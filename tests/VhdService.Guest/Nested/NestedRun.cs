@@ -131,7 +131,7 @@ public sealed partial class NestedRun : IAsyncLifetime
             TimeSpan.FromMinutes(5));
         if (result.ExitCode != 0 && Unrestored().Match(result.Output + result.Error) is { Success: true } reason)
         {
-            SkipReason = $"The packages that MiniHypervisor is published with cannot be had: {reason.Value}.";
+            SkipReason = $"The packages that MiniHypervisor is published with cannot be had: {reason.Value.TrimEnd('.')}.";
             return null;
         }
 
@@ -139,7 +139,10 @@ public sealed partial class NestedRun : IAsyncLifetime
         return Path.Combine(output, "MiniHypervisor");
     }
 
-    /// <summary>Runs every life once. A start of the outer machine that is lost by itself is repeated, for the lives that it had not finished.</summary>
+    /// <summary>
+    /// Runs every life once. A start of the outer machine that is lost by itself is repeated, for the lives that it had not finished; without threads then, which
+    /// QEMU's emulation of virtualisation may not bear.
+    /// </summary>
     private async Task RunLivesAsync(string monitor, string data)
     {
         if (Directory.Exists(_artifacts))
@@ -158,7 +161,7 @@ public sealed partial class NestedRun : IAsyncLifetime
             Shell(OwnFile("make-host.sh"), KernelFolder(NestedGuest.All[0].Kernel), monitor, data, image);
             var kernel = Path.Combine(data, NestedGuest.All[0].Kernel + ".vmlinuz"); // the one whose modules the outer machine has
             var limit = lives.Aggregate(TimeSpan.FromMinutes(3), (sum, guest) => sum + guest.Limit);
-            var run = await OuterMachine.RunAsync(FindTool("qemu-system-x86_64")!, kernel, image, Path.Combine(_artifacts, $"outer-{attempt}"), limit);
+            var run = await OuterMachine.RunAsync(FindTool("qemu-system-x86_64")!, kernel, image, Path.Combine(_artifacts, $"outer-{attempt}"), isThreaded: attempt == 1, limit);
             Keep(run, lives, image);
             if (run.LostBecause is not { } reason)
             {

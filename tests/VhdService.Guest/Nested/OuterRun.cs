@@ -82,5 +82,6 @@ public sealed record OuterRun(string Log, string Console, string Errors, int Exi
         || line.StartsWith("Fatal error", StringComparison.Ordinal)
         || line.StartsWith("HOST has no", StringComparison.Ordinal)
         || line.StartsWith("guest: The bus failed", StringComparison.Ordinal)
+        || line.StartsWith("guest: The guest has lost", StringComparison.Ordinal)
         || line.Contains("Kernel panic", StringComparison.Ordinal); // the guest's: the outer kernel has a console of its own
 }

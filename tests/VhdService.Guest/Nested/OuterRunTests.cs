@@ -35,6 +35,7 @@ public sealed class OuterRunTests
     [InlineData("LIFE two END 60.1 exit=134\n")]
     [InlineData("Unhandled exception. System.NullReferenceException: ...\n")]
     [InlineData("guest: The bus failed on a message: IndexOutOfRangeException: ...\n")]
+    [InlineData("guest: The guest has lost channel 1, because its ring's indices or a packet's length cannot be.\n")]
     [InlineData("[    4.1] Kernel panic - not syncing: VFS: Unable to mount root fs\n")]
     public void What_speaks_against_the_devices_is_a_finding_however_the_outer_machine_ends(string line)
     {

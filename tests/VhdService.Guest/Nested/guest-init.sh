@@ -120,10 +120,13 @@ plug() {
     check "remove" wait_for is_gone "$new"
 }
 
-reload() { # closes the channel and disconnects, and begins again
-    rmmod hv_storvsc && rmmod hv_vmbus || return 1
-    is_gone sda || return 1
-    insmod /modules/hv_vmbus.ko && insmod /modules/hv_storvsc.ko && wait_for has_disks "$disks" && same_at sda 1
+come_back() { wait_for has_disks "$disks" && same_at "$(disk_of 0)" 1 && same_at "$(disk_of $((disks - 1)))" 1; }
+reload() { # takes the driver out and in again, then the bus as well: closes every channel, and disconnects
+    taskset "$(nproc)" dd if=/dev/sda of=/dev/null bs=64k count=16 2>/dev/null # by the last channel: of one processor, or of the second
+    rmmod hv_storvsc && is_gone sda || return 1
+    insmod /modules/hv_storvsc.ko && come_back || return 1
+    rmmod hv_storvsc && rmmod hv_vmbus && is_gone sda || return 1
+    insmod /modules/hv_vmbus.ko && insmod /modules/hv_storvsc.ko && come_back
 }
 
 dd if=/dev/zero of=/zeros bs=1M count=1 2>/dev/null
@@ -131,9 +134,7 @@ check "modules" sh /load-modules
 check "disks" wait_for has_disks "$disks"
 echo "INFO kernel=$(uname -r) processors=$(nproc)"
 dmesg | grep -o 'Vmbus version:[0-9.]*'
-if [ "$mode" = reload ]; then
-    check "reload" reload
-fi
+check "reload" reload
 unit=0
 while [ $unit -lt "$disks" ]; do
     disk="$(disk_of $unit)"

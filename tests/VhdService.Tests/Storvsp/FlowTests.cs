@@ -144,6 +144,27 @@ public sealed class FlowTests : IAsyncDisposable
     }
 
     [Fact]
+    public void A_request_that_comes_between_the_hosts_last_look_and_its_sleep_is_found_without_a_signal()
+    {
+        var driver = _machine.Start();
+        var ring = driver.Channels[0].Outgoing;
+        uint? mask = null;
+        _machine.Processors.OnInterrupt = () =>
+        {
+            _machine.Processors.OnInterrupt = null;
+            mask = ring.InterruptMask; // the host has found the ring empty, and does not want signals yet
+            driver.Submit(new byte[6]);
+        };
+        driver.Submit(new byte[6]);
+        var signals = driver.Channels[0].SignalCount;
+        _machine.Pump();
+        driver.Poll();
+        Assert.Equal(1u, mask);
+        Assert.Equal(signals, driver.Channels[0].SignalCount);
+        Assert.Equal(0, driver.Outstanding);
+    }
+
+    [Fact]
     public void Requests_that_hang_do_not_keep_the_host_from_hearing_the_guest()
     {
         var driver = _machine.Start();
