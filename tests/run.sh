@@ -16,9 +16,11 @@ The campaigns can be set one by one as well:
   VHDKIT_SIMULATION_CUTS   power cuts that the simulation tries
   VHDKIT_SIMULATION_FIRST  the seed it begins with: to go on with a campaign that was
                            ended early, which says every minute how far it is
-  VHDKIT_FUZZ_SECONDS      seconds that the fuzzer mutates
+  VHDKIT_FUZZ_SECONDS      seconds that each fuzzer goes on, from a new first seed, which it
+                           prints; without it, the same images every time
+  VHDKIT_FUZZ_LENGTHS=all  cuts images at every byte of their structures
   VHDKIT_SEED              repeats one seed of the simulation or the models
-  VHDKIT_FUZZ_SEED         the first seed of the fuzzer
+  VHDKIT_FUZZ_SEED         the first seed of the fuzzers
   VHDKIT_SAMPLES           folder of real images to read, where there is one
 TEXT
 }
@@ -35,6 +37,7 @@ while [ $# -gt 0 ]; do
         --long)
             export VHDKIT_SIMULATION_CUTS="${VHDKIT_SIMULATION_CUTS:-1000000}"
             export VHDKIT_FUZZ_SECONDS="${VHDKIT_FUZZ_SECONDS:-1200}"
+            export VHDKIT_FUZZ_LENGTHS="${VHDKIT_FUZZ_LENGTHS:-all}"
             ;;
         --full) export VHDKIT_GUEST_FULL=1 ;;
         --no-install) install=no ;;

@@ -1,3 +1,4 @@
+using VhdCore.Testing;
 using VhdCore.Testing.Independent;
 
 namespace VhdCore.Fuzz;
@@ -85,7 +86,7 @@ public sealed class GeneratedDamageTests
         try
         {
             var files = new Dictionary<string, byte[]>(fuzzCase.Files) { [name] = file };
-            await Task.Run(() => Oracle.JudgeAsync(fuzzCase with { Files = files }, FuzzVariant.Usual)).WaitAsync(TimeSpan.FromSeconds(60));
+            await Task.Run(() => Oracle.JudgeAsync(fuzzCase with { Files = files }, FuzzVariant.Usual)).WaitAsync(Patience.Hang);
         }
         catch (Exception exception) when (exception is OracleException or TimeoutException)
         {
@@ -93,13 +94,14 @@ public sealed class GeneratedDamageTests
         }
     }
 
-    /// <summary>Around each sector's edge, and between them in steps; the first kilobytes of a leaf, where the structures are, in small ones.</summary>
+    /// <summary>Around each sector's edge, and between them in steps; the first kilobytes of a leaf, where the structures are, in small ones, or every byte if asked for.</summary>
     private static IEnumerable<int> Lengths(int fileLength, bool isLeaf)
     {
         for (var length = 0; length < fileLength; length++)
         {
             var inSector = length % 512;
-            if (inSector is 0 or 1 or 511 || (isLeaf && length < 2600 && length % 37 == 0) || length % 1013 == 0)
+            var isNearStructure = FuzzBudget.TriesEveryLength && (length < 4700 || length > fileLength - 1100);
+            if (isNearStructure || inSector is 0 or 1 or 511 || (isLeaf && length < 2600 && length % 37 == 0) || length % 1013 == 0)
             {
                 yield return length;
             }

@@ -1,15 +1,13 @@
-using System.Diagnostics;
-using System.Globalization;
+using VhdCore.Testing;
 
 namespace VhdCore.Fuzz;
 
 /// <summary>
-/// Damaged images. VHDKIT_FUZZ_SECONDS sets how long (10), VHDKIT_FUZZ_SEED the first seed; each iteration has the next one. A case that fails is kept as a
-/// file, which belongs into tests/VhdCore.Fuzz/Regressions.
+/// Damaged images, as many as <see cref="FuzzBudget"/> says. A case that fails is kept as a file, which belongs into tests/VhdCore.Fuzz/Regressions.
 /// </summary>
 public sealed class MutationFuzzTests(ITestOutputHelper output)
 {
-    private static readonly TimeSpan Hang = TimeSpan.FromSeconds(60);
+    private const int UsualCount = 5000;
 
     [Fact]
     public async Task Undamaged_images_are_read_alike_by_both_readers()
@@ -26,18 +24,16 @@ public sealed class MutationFuzzTests(ITestOutputHelper output)
     [Fact]
     public async Task Damaged_images_are_refused_or_read_alike_by_both_readers()
     {
-        var seconds = Number("VHDKIT_FUZZ_SECONDS") ?? 10;
-        var first = Number("VHDKIT_FUZZ_SEED") ?? Random.Shared.Next();
+        var budget = new FuzzBudget(UsualCount);
         var outcomes = new int[3];
-        var watch = Stopwatch.StartNew();
-        var seed = first;
-        for (; watch.Elapsed.TotalSeconds < seconds; seed++)
+        var seed = budget.First;
+        for (; budget.Covers(seed); seed++)
         {
             outcomes[(int)await JudgeAsync(Mutator.Mutate(seed), seed)]++;
         }
 
-        var count = seed - first;
-        var summary = $"{count} damaged images from seed {first} on: {outcomes[0]} refused, {outcomes[1]} opened, {outcomes[2]} opened and compared.";
+        var count = seed - budget.First;
+        var summary = $"{count} damaged images from seed {budget.First} on: {outcomes[0]} refused, {outcomes[1]} opened, {outcomes[2]} opened and compared.";
         output.WriteLine(summary);
         Console.WriteLine(summary);
         Assert.True(count < 200 || (outcomes[0] > count / 20 && outcomes[2] > count / 20), summary);
@@ -47,7 +43,7 @@ public sealed class MutationFuzzTests(ITestOutputHelper output)
     {
         try
         {
-            return await Task.Run(() => Oracle.JudgeAsync(fuzzCase, FuzzVariant.OfSeed(seed))).WaitAsync(Hang);
+            return await Task.Run(() => Oracle.JudgeAsync(fuzzCase, FuzzVariant.OfSeed(seed))).WaitAsync(Patience.Hang);
         }
         catch (Exception exception)
         {
@@ -59,7 +55,4 @@ public sealed class MutationFuzzTests(ITestOutputHelper output)
             throw;
         }
     }
-
-    private static int? Number(string variable) =>
-        int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out var number) ? number : null;
 }

@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using System.Globalization;
 using VhdCore.Disks;
 using VhdCore.Errors;
 using VhdCore.Formats;
@@ -11,13 +9,13 @@ namespace VhdCore.Fuzz;
 
 /// <summary>
 /// Damaged VHDX images: refused with the file as it was, or read as the independent reader reads them, and written to without harm to what was readable.
-/// VHDKIT_FUZZ_SECONDS sets how long (10), VHDKIT_FUZZ_SEED the first seed.
+/// <see cref="FuzzBudget"/> says how many.
 /// </summary>
 public sealed class VhdxFuzzTests(ITestOutputHelper output)
 {
     private const string Folder = "/vm/";
     private const int Samples = 40;
-    private static readonly TimeSpan Hang = TimeSpan.FromSeconds(60);
+    private const int UsualCount = 400;
 
     private enum Outcome
     {
@@ -29,18 +27,16 @@ public sealed class VhdxFuzzTests(ITestOutputHelper output)
     [Fact]
     public async Task Damaged_images_are_refused_or_read_and_written_without_harm()
     {
-        var seconds = Number("VHDKIT_FUZZ_SECONDS") ?? 10;
-        var first = Number("VHDKIT_FUZZ_SEED") ?? Random.Shared.Next(int.MaxValue / 2);
+        var budget = new FuzzBudget(UsualCount);
         var outcomes = new int[3];
-        var watch = Stopwatch.StartNew();
-        var seed = first;
-        for (; watch.Elapsed.TotalSeconds < seconds; seed++)
+        var seed = budget.First;
+        for (; budget.Covers(seed); seed++)
         {
             outcomes[(int)await TryAsync(VhdxMutator.Mutate(seed), seed)]++;
         }
 
-        var count = seed - first;
-        var summary = $"{count} damaged VHDX images from seed {first} on: {outcomes[0]} refused, {outcomes[1]} read only, {outcomes[2]} read and written.";
+        var count = seed - budget.First;
+        var summary = $"{count} damaged VHDX images from seed {budget.First} on: {outcomes[0]} refused, {outcomes[1]} read only, {outcomes[2]} read and written.";
         output.WriteLine(summary);
         Console.WriteLine(summary);
         Assert.True(count < 100 || (outcomes[0] > count / 20 && outcomes[2] > count / 20), summary);
@@ -59,7 +55,7 @@ public sealed class VhdxFuzzTests(ITestOutputHelper output)
     {
         try
         {
-            return await Task.Run(() => JudgeAsync(fuzzCase, seed)).WaitAsync(Hang);
+            return await Task.Run(() => JudgeAsync(fuzzCase, seed)).WaitAsync(Patience.Hang);
         }
         catch (Exception exception)
         {
@@ -205,7 +201,4 @@ public sealed class VhdxFuzzTests(ITestOutputHelper output)
         await Assert.ThrowsAnyAsync<ImageException>(async () => await VirtualDisk.OpenAsync(path, options with { Writable = true }, resolver));
         Assert.True(fuzzCase.Files[fuzzCase.Leaf].AsSpan().SequenceEqual(resolver.GetBytes(path)), "A refused image was changed.");
     }
-
-    private static int? Number(string variable) =>
-        int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out var number) ? number : null;
 }

@@ -1,14 +1,13 @@
-using System.Diagnostics;
-using System.Globalization;
+using VhdCore.Testing;
 
 namespace VhdService.Fuzz;
 
 /// <summary>
-/// Guests that break every rule. VHDKIT_FUZZ_SECONDS sets how long (10), VHDKIT_FUZZ_SEED the first seed; each guest has the next one, and a seed is the
-/// same run again.
+/// Guests that break every rule, as many as <see cref="FuzzBudget"/> says; each has the next seed, and a seed is the same run again.
 /// </summary>
 public sealed class HostileGuestTests(ITestOutputHelper output)
 {
+    private const int UsualCount = 60; // guests
     private const long MemoryLimit = 256 << 20; // bytes over the whole campaign
 
     [Fact]
@@ -21,13 +20,11 @@ public sealed class HostileGuestTests(ITestOutputHelper output)
 
     private async Task RunAsync(string what, bool scribbles)
     {
-        var seconds = (Number("VHDKIT_FUZZ_SECONDS") ?? 10) / 2.0;
-        var first = Number("VHDKIT_FUZZ_SEED") ?? Random.Shared.Next();
-        var watch = Stopwatch.StartNew();
+        var budget = new FuzzBudget(UsualCount, share: 0.5);
         var before = GC.GetTotalMemory(forceFullCollection: true);
         var total = new FuzzTally();
-        var seed = first;
-        for (; watch.Elapsed.TotalSeconds < seconds || seed < first + 3; seed++)
+        var seed = budget.First;
+        for (; budget.Covers(seed); seed++)
         {
             try
             {
@@ -40,13 +37,10 @@ public sealed class HostileGuestTests(ITestOutputHelper output)
             }
         }
 
-        var summary = $"{seed - first} guests from seed {first} on, {what}: {total}.";
+        var summary = $"{seed - budget.First} guests from seed {budget.First} on, {what}: {total}.";
         output.WriteLine(summary);
         Console.WriteLine(summary);
         Assert.True(total.Requests > 0 && total.Answers > 0 && total.Messages > 0, summary);
         Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, long.MinValue, MemoryLimit);
     }
-
-    private static int? Number(string variable) =>
-        int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out var number) ? number : null;
 }
