@@ -15,8 +15,7 @@ internal sealed class ThreadEngine(string description = "threads") : IoEngine
     private static readonly TimeSpan IdleTime = TimeSpan.FromSeconds(5);
 
     private readonly object _gate = new(); // a monitor: Lock cannot be waited on
-    private IoRequest? _first;
-    private IoRequest? _last;
+    private IoRequestQueue _queue; // not readonly: a mutable struct
     private int _held; // queued and under way
     private int _queued;
     private int _threads;
@@ -53,16 +52,7 @@ internal sealed class ThreadEngine(string description = "threads") : IoEngine
 
             _held++;
             _queued++;
-            if (_last is null)
-            {
-                _first = request;
-            }
-            else
-            {
-                _last.Next = request;
-            }
-
-            _last = request;
+            _queue.Add(request);
             Monitor.Pulse(_gate);
             return true;
         }
@@ -105,12 +95,12 @@ internal sealed class ThreadEngine(string description = "threads") : IoEngine
     {
         lock (_gate)
         {
-            while (_first is null)
+            while (_queue.IsEmpty)
             {
                 _idle++;
                 var isWoken = !_isClosed && Monitor.Wait(_gate, IdleTime);
                 _idle--;
-                if (!isWoken && _first is null)
+                if (!isWoken && _queue.IsEmpty)
                 {
                     _threads--;
                     Monitor.PulseAll(_gate);
@@ -118,12 +108,8 @@ internal sealed class ThreadEngine(string description = "threads") : IoEngine
                 }
             }
 
-            var request = _first;
-            _first = request.Next;
-            _last = _first is null ? null : _last;
-            request.Next = null;
             _queued--;
-            return request;
+            return _queue.Take();
         }
     }
 }

@@ -17,7 +17,7 @@ internal sealed class VhdSpace : IDisposable
 {
     private const long MaxEntry = VhdLayout.UnusedEntry - 1L;
     private const long FirstLeap = 8L << 20; // bytes
-    private const long LargestLeap = 256L << 20; // bytes
+    private const long LargestLeap = 8L << 20; // bytes
     private const int SmallestShare = 8; // a leap is no more than this part of the disk
     private const int MaxPrepared = 256; // slots made ready ahead of need
     private const int MaxReformatted = 8; // slots

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using VhdCore.Storage.Linux;
@@ -160,6 +161,15 @@ internal sealed unsafe class UringRing : IDisposable
     {
         Volatile.Write(ref *_submissionTail, _tail); // the entries before the tail
         return UringCalls.Enter(_descriptor, Prepared, minimumCompletions, UringConstants.EnterGetEvents) >= 0 ? 0 : Marshal.GetLastPInvokeError();
+    }
+
+    /// <summary>As <see cref="Enter"/>, where failing is no answer that the kernel could give; interrupted, or out of memory for the moment, it returns.</summary>
+    public void EnterOrThrow(uint minimumCompletions)
+    {
+        if (Enter(minimumCompletions) is var errno and not (0 or LinuxErrors.EINTR or LinuxErrors.EAGAIN or LinuxErrors.EBUSY))
+        {
+            throw new UnreachableException($"io_uring_enter failed: {Marshal.GetPInvokeErrorMessage(errno)} (errno {errno}).");
+        }
     }
 
     /// <summary>Takes the oldest completion off the queue.</summary>

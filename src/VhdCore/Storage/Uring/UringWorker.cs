@@ -1,53 +1,37 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
-using System.Runtime.InteropServices;
-using Microsoft.Win32.SafeHandles;
 using VhdCore.Errors;
-using VhdCore.Primitives;
 using VhdCore.Storage.Linux;
 
 namespace VhdCore.Storage.Uring;
 
 /// <summary>
-/// One ring and the thread that alone touches it. Requests from other threads come through a list that they push onto, and an eventfd that wakes the
+/// One ring and the thread that alone touches it. Requests from other threads come through the <see cref="UringInbox"/>, and a <see cref="UringAlarm"/> wakes the
 /// thread when it sleeps in the kernel; those that its own continuations make go straight into the next call, which submits and waits at once.
 /// </summary>
 internal sealed unsafe class UringWorker : IDisposable
 {
     /// <summary>Requests that the kernel holds at most; more wait in the queue.</summary>
-    public const int MaxInFlight = 256;
+    public const int MaxInFlight = UringSlots.Count;
 
     private const uint SubmissionEntries = 256;
     private const uint CompletionEntries = 1024; // requests, cancellations and the wake-up, with room to spare
     private const int MaxCancelsInFlight = 256;
-    private const int MaxRuns = 64; // of one request at a time; the kernel takes 1024
-    private const int EventFdCloseOnExec = 0x8_0000;
-    private const ulong WakeTicket = ulong.MaxValue;
-    private const ulong CancelTicket = ulong.MaxValue - 1;
+    private const ulong CancelTicket = UringAlarm.Ticket - 1;
 
     [ThreadStatic]
     private static UringWorker? _current;
 
     private readonly UringEngine _engine;
     private readonly int _firstFlagSet;
-    private readonly Thread _thread;
+    private readonly Thread? _thread;
     private readonly ManualResetEventSlim _isReady = new();
-    private readonly IoRequest _closed; // the inbox, once nothing more is taken
+    private readonly UringAlarm? _alarm;
+    private readonly UringInbox _inbox = new();
     private readonly ConcurrentQueue<(IoRequest Request, short Version)> _cancels = new();
-    private readonly IoRequest?[] _slots = new IoRequest?[MaxInFlight];
-    private readonly int[] _freeSlots = new int[MaxInFlight];
-    private readonly SafeFileHandle _wake; // an eventfd; the handle keeps its number from another use while somebody is about to write to it
-    private IoVec* _runs; // MaxRuns for each slot: the kernel has copied them when the call returns, but they are prepared before it
-    private ulong* _wakeCount;
-    private UringRing? _ring;
-    private IoRequest? _inbox; // newest first
-    private IoRequest? _first; // queue of those that wait for room
-    private IoRequest? _last;
-    private int _freeCount = MaxInFlight;
+    private readonly UringSlots _slots = new();
+    private IoRequestQueue _queue; // of those that wait for room; not readonly: a mutable struct
     private int _held;
     private int _cancelsInFlight;
-    private uint _generation;
-    private int _isSleeping;
     private volatile bool _isStopping;
 
     /// <param name="engine">Whose worker it is.</param>
@@ -57,30 +41,24 @@ internal sealed unsafe class UringWorker : IDisposable
     {
         _engine = engine;
         _firstFlagSet = firstFlagSet;
-        _closed = IoRequest.Rent(null!, IoKind.Read, 0, 0);
-        for (var i = 0; i < MaxInFlight; i++)
+        _alarm = UringAlarm.TryCreate(out errno);
+        if (_alarm is null)
         {
-            _freeSlots[i] = MaxInFlight - 1 - i;
-        }
-
-        _wake = new SafeFileHandle(UringCalls.EventFd(0, EventFdCloseOnExec), ownsHandle: true);
-        if (_wake.IsInvalid)
-        {
-            StartError = errno = Marshal.GetLastPInvokeError();
-            _thread = Thread.CurrentThread;
+            _slots.Dispose();
             return;
         }
 
-        // Safety: freed by the thread when it ends, after the last request.
-        _runs = (IoVec*)NativeMemory.Alloc(MaxInFlight * MaxRuns, (nuint)sizeof(IoVec));
-        _wakeCount = (ulong*)NativeMemory.AllocZeroed(sizeof(ulong));
-        _thread = new Thread(Run) { IsBackground = true, Name = "vhdkit ring" };
-        _thread.Start();
+        var thread = new Thread(Run) { IsBackground = true, Name = "vhdkit ring" };
+        thread.Start();
         _isReady.Wait();
         errno = StartError;
-        if (errno != 0)
+        if (errno == 0)
         {
-            _thread.Join();
+            _thread = thread;
+        }
+        else
+        {
+            thread.Join();
         }
     }
 
@@ -98,39 +76,23 @@ internal sealed unsafe class UringWorker : IDisposable
     /// <inheritdoc cref="IoEngine.TrySubmit"/>
     public bool TrySubmit(IoRequest request)
     {
-        if (Interlocked.Increment(ref _held) > IoEngine.MaxHeld)
+        if (Interlocked.Increment(ref _held) <= IoEngine.MaxHeld)
         {
-            Interlocked.Decrement(ref _held);
-            return false;
-        }
-
-        if (_current == this)
-        {
-            if (_isStopping)
+            if (_current == this)
             {
-                Interlocked.Decrement(ref _held);
-                return false;
+                if (!_isStopping)
+                {
+                    _queue.Add(request);
+                    return true;
+                }
             }
-
-            Enqueue(request);
-            return true;
-        }
-
-        var head = Volatile.Read(ref _inbox);
-        while (head != _closed)
-        {
-            request.Next = head;
-            var seen = Interlocked.CompareExchange(ref _inbox, request, head);
-            if (seen == head)
+            else if (_inbox.TryPush(request))
             {
-                WakeIfSleeping();
+                _alarm!.RaiseIfAsleep();
                 return true;
             }
-
-            head = seen;
         }
 
-        request.Next = null;
         Interlocked.Decrement(ref _held);
         return false;
     }
@@ -139,131 +101,61 @@ internal sealed unsafe class UringWorker : IDisposable
     public void Cancel(IoRequest request, short version)
     {
         _cancels.Enqueue((request, version));
-        Wake(); // also where it waits for room, and would not look at its inbox
+        _alarm!.Raise(); // also where the worker waits for room, and would not look at its inbox
     }
 
     /// <summary>Takes no more, ends what it has, and returns when the thread is gone.</summary>
     public void Dispose()
     {
         _isStopping = true;
-        WakeIfSleeping();
-        if (_current != this && StartError == 0)
+        _alarm?.RaiseIfAsleep();
+        if (_thread is not null && _current != this)
         {
             _thread.Join();
             _isReady.Dispose();
         }
     }
 
-    private void WakeIfSleeping()
-    {
-        // A full fence, as in Sleep: either the worker sees what was pushed, or this sees that it sleeps.
-        if (Interlocked.Exchange(ref _isSleeping, 0) != 0)
-        {
-            Wake();
-        }
-    }
-
-    private void Wake()
-    {
-        var one = 1UL;
-        try
-        {
-            // Safety: eight bytes that outlive the call. It fails only when the count would overflow, and then the worker is awake.
-            _ = UringCalls.Write(_wake, &one, sizeof(ulong));
-        }
-        catch (ObjectDisposedException)
-        {
-            // The worker has ended.
-        }
-    }
-
     private void Run()
     {
-        _ring = UringRing.TryCreate(SubmissionEntries, CompletionEntries, out var errno, _firstFlagSet);
-        StartError = _ring is null ? errno : 0;
-        SetupFlags = _ring?.SetupFlags ?? 0;
+        var ring = UringRing.TryCreate(SubmissionEntries, CompletionEntries, out var errno, _firstFlagSet);
+        StartError = ring is null ? errno : 0;
+        SetupFlags = ring?.SetupFlags ?? 0;
         _current = this;
         _isReady.Set();
-        if (_ring is not null)
+        if (ring is not null)
         {
-            PrepareWake(_ring);
-            while (!TryEnd())
-            {
-                TakeInbox();
-                TakeCancels(_ring);
-                Submit(_ring);
-                Enter(_ring);
-                Reap(_ring);
-            }
-
-            EndWake(_ring);
-            _ring.Dispose();
+            Serve(ring);
+            ring.Dispose();
         }
 
-        _wake.Dispose();
+        _alarm!.Dispose();
+        _slots.Dispose();
+    }
 
-        // Safety: the kernel has nothing in flight any more.
-        NativeMemory.Free(_runs);
-        NativeMemory.Free(_wakeCount);
-        _runs = null;
-        _wakeCount = null;
+    private void Serve(UringRing ring)
+    {
+        _alarm!.Arm(ring);
+        while (!TryEnd())
+        {
+            _inbox.MoveTo(ref _queue);
+            SubmitCancels(ring);
+            Submit(ring);
+            Enter(ring);
+            Reap(ring);
+        }
+
+        _alarm.Disarm(ring);
     }
 
     /// <summary>Whether all is done and nothing more can come.</summary>
-    private bool TryEnd()
-    {
-        if (!_isStopping || _first is not null || _freeCount < MaxInFlight || _cancelsInFlight > 0)
-        {
-            return false;
-        }
+    private bool TryEnd() => _isStopping && _queue.IsEmpty && _slots.IsEmpty && _cancelsInFlight == 0 && _inbox.TryClose();
 
-        // From here on nothing can be pushed.
-        return Interlocked.CompareExchange(ref _inbox, _closed, null) is null;
-    }
-
-    private void Enqueue(IoRequest request)
-    {
-        request.Next = null;
-        if (_last is null)
-        {
-            _first = request;
-        }
-        else
-        {
-            _last.Next = request;
-        }
-
-        _last = request;
-    }
-
-    private void TakeInbox()
-    {
-        if (Volatile.Read(ref _inbox) is null)
-        {
-            return;
-        }
-
-        // Newest first: turn it round.
-        var taken = Interlocked.Exchange(ref _inbox, null);
-        IoRequest? ordered = null;
-        while (taken is not null)
-        {
-            (taken.Next, ordered, taken) = (ordered, taken, taken.Next);
-        }
-
-        while (ordered is not null)
-        {
-            var next = ordered.Next;
-            Enqueue(ordered);
-            ordered = next;
-        }
-    }
-
-    private void TakeCancels(UringRing ring)
+    private void SubmitCancels(UringRing ring)
     {
         while (_cancelsInFlight < MaxCancelsInFlight && _cancels.TryPeek(out var cancel))
         {
-            if (cancel.Request.Version == cancel.Version && cancel.Request.Ticket is var ticket and not 0 && IsHeldHere(cancel.Request, ticket))
+            if (cancel.Request.Version == cancel.Version && cancel.Request.Ticket is var ticket and not 0 && _slots.Holds(cancel.Request, ticket))
             {
                 if (!ring.TryPrepare(out var submission))
                 {
@@ -282,125 +174,42 @@ internal sealed unsafe class UringWorker : IDisposable
         }
     }
 
-    private bool IsHeldHere(IoRequest request, ulong ticket) => (uint)ticket < MaxInFlight && _slots[(uint)ticket] == request;
-
     private void Submit(UringRing ring)
     {
-        while (_first is { } request)
+        while (_queue.First is { } request)
         {
             if (request.IsCancelRequested)
             {
-                Dequeue();
-                End(request, BlockStatus.Cancelled);
+                End(_queue.Take(), BlockStatus.Cancelled);
                 continue;
             }
 
-            if (_freeCount == 0 || !ring.TryPrepare(out var submission))
+            if (_slots.IsFull || !ring.TryPrepare(out var submission))
             {
                 return;
             }
 
-            Dequeue();
-            var slot = _freeSlots[--_freeCount];
-            _slots[slot] = request;
-            request.Ticket = ((ulong)(++_generation | 0x8000_0000) << 32) | (uint)slot;
-            Fill(submission, request, slot);
+            _slots.Put(_queue.Take(), submission);
             _engine.Tamper?.Invoke(request, ref *submission);
-        }
-    }
-
-    private void Dequeue()
-    {
-        var request = _first!;
-        _first = request.Next;
-        _last = _first is null ? null : _last;
-        request.Next = null;
-    }
-
-    // Safety: the entry is this thread's until Enter, and the runs are the slot's until the request's completion. The request's memory is the caller's to keep until then.
-    private void Fill(UringSubmission* submission, IoRequest request, int slot)
-    {
-        var runs = _runs + (slot * MaxRuns);
-        var left = Math.Min(request.Length + request.Slack - request.Moved, LinuxCalls.MaxTransfer);
-        var (count, _) = request.Buffers.Describe(request.Start + request.Moved, left, new Span<IoVec>(runs, MaxRuns));
-        var isRead = request.Kind == IoKind.Read;
-        if (count == 1)
-        {
-            submission->Operation = isRead ? UringConstants.OperationRead : UringConstants.OperationWrite;
-            submission->Address = runs->Address;
-            submission->Length = (uint)runs->Length;
-        }
-        else
-        {
-            submission->Operation = isRead ? UringConstants.OperationReadV : UringConstants.OperationWriteV;
-            submission->Address = (nint)runs;
-            submission->Length = (uint)count;
-        }
-
-        submission->Descriptor = request.Target.Descriptor;
-        submission->Offset = request.Offset + request.Moved;
-        submission->ReadWriteFlags = (request.Flags & WriteFlags.Fua) != 0 ? LinuxCalls.RWF_DSYNC : 0;
-        submission->Flags = request.MustWait ? UringConstants.SqeAsync : (byte)0;
-        submission->UserData = request.Ticket;
-    }
-
-    private void PrepareWake(UringRing ring)
-    {
-        if (!ring.TryPrepare(out var submission))
-        {
-            throw new UnreachableException("A ring that was just entered has room.");
-        }
-
-        // Safety: the entry is this thread's until Enter; the eight bytes are kept until the read has ended.
-        submission->Operation = UringConstants.OperationRead;
-        submission->Descriptor = (int)_wake.DangerousGetHandle();
-        submission->Address = (nint)_wakeCount;
-        submission->Length = sizeof(ulong);
-        submission->UserData = WakeTicket;
-    }
-
-    /// <summary>Waits until the kernel has let go of the wake-up's memory.</summary>
-    private void EndWake(UringRing ring)
-    {
-        Wake();
-        while (true)
-        {
-            while (ring.TryComplete(out var completion))
-            {
-                if (completion.UserData == WakeTicket)
-                {
-                    return;
-                }
-            }
-
-            EnterRing(ring, minimumCompletions: 1);
         }
     }
 
     private void Enter(UringRing ring)
     {
         uint wait = 0;
-        if (_freeCount == 0)
+        if (_slots.IsFull)
         {
             wait = 1; // nothing can be done before something ends
         }
-        else if (_first is null)
+        else if (_queue.IsEmpty)
         {
-            Interlocked.Exchange(ref _isSleeping, 1); // a full fence; see WakeIfSleeping
-            var isIdle = _freeCount == MaxInFlight && _cancelsInFlight == 0;
-            wait = Volatile.Read(ref _inbox) is null && _cancels.IsEmpty && !(_isStopping && isIdle) ? 1u : 0u;
+            _alarm!.FallAsleep();
+            var isIdle = _slots.IsEmpty && _cancelsInFlight == 0;
+            wait = _inbox.IsEmpty && _cancels.IsEmpty && !(_isStopping && isIdle) ? 1u : 0u;
         }
 
-        EnterRing(ring, wait);
-        Volatile.Write(ref _isSleeping, 0);
-    }
-
-    private static void EnterRing(UringRing ring, uint minimumCompletions)
-    {
-        if (ring.Enter(minimumCompletions) is var errno and not (0 or LinuxErrors.EINTR or LinuxErrors.EAGAIN or LinuxErrors.EBUSY))
-        {
-            throw new UnreachableException($"io_uring_enter failed: {Marshal.GetPInvokeErrorMessage(errno)} (errno {errno}).");
-        }
+        ring.EnterOrThrow(wait);
+        _alarm!.WakeUp();
     }
 
     private void Reap(UringRing ring)
@@ -409,8 +218,8 @@ internal sealed unsafe class UringWorker : IDisposable
         {
             switch (completion.UserData)
             {
-                case WakeTicket:
-                    PrepareWake(ring);
+                case UringAlarm.Ticket:
+                    _alarm!.Arm(ring);
                     break;
 
                 case CancelTicket:
@@ -418,13 +227,7 @@ internal sealed unsafe class UringWorker : IDisposable
                     break;
 
                 default:
-                    var slot = (uint)completion.UserData;
-                    var request = _slots[slot]!;
-                    Debug.Assert(request.Ticket == completion.UserData, "A completion is of the request that has its slot.");
-                    _slots[slot] = null;
-                    request.Ticket = 0;
-                    _freeSlots[_freeCount++] = (int)slot;
-                    Take(request, completion.Result);
+                    Take(_slots.Remove(completion.UserData), completion.Result);
                     break;
             }
         }
@@ -442,7 +245,7 @@ internal sealed unsafe class UringWorker : IDisposable
                 return;
             }
 
-            Enqueue(request);
+            _queue.Add(request);
             return;
         }
 
@@ -459,7 +262,7 @@ internal sealed unsafe class UringWorker : IDisposable
 
             case LinuxErrors.EINTR or LinuxErrors.EAGAIN or LinuxErrors.ECANCELED:
                 request.MustWait = true;
-                Enqueue(request);
+                _queue.Add(request);
                 break;
 
             default:
