@@ -16,6 +16,8 @@ internal static class Program
           random-reads RAW DEPTH SECONDS IMAGE...  hot 4 KiB reads of images, each beside RandomAccess.Read of the raw file
           synthetic-storage FOLDER SECONDS    what the synthetic SCSI controller costs a request; an image of 64 MiB in FOLDER
           direct-reads RAW DEPTH SECONDS IMAGE...  the same past the page cache, through each engine; RAW is read by so many threads
+          direct-read IMAGE DEPTH SECONDS     random 4 KiB reads past the page cache through a ring; prints rate=X
+          open IMAGE TIMES                    opens an image for writing so many times; prints best=SECONDS worst=SECONDS
           anything else                       BenchmarkDotNet's own arguments, such as --list flat or --filter '*Crc*'
 
         """;
@@ -49,6 +51,12 @@ internal static class Program
 
             case ["direct-reads", var raw, var depth, var seconds, .. var images]:
                 return await Programs.DirectReads.RunAsync(raw, int.Parse(depth), double.Parse(seconds), images);
+
+            case ["direct-read", var image, var depth, var seconds]:
+                return await Programs.DirectReads.RunOneAsync(image, int.Parse(depth), double.Parse(seconds));
+
+            case ["open", var image, var times]:
+                return await Programs.OpenForWriting.RunAsync(image, int.Parse(times));
 
             case []:
                 Console.Write(Usage);

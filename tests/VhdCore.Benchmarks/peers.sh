@@ -20,7 +20,8 @@ Usage: tests/VhdCore.Benchmarks/peers.sh [--only ROW] [--setting memory|disk] [-
   --list            only lists the rows
 
 A ratio is the best time of vhdkit by the best time of its peer, start-up subtracted; in brackets the lowest and the highest of the single rounds. Rows of rates
-(random-read-*) are the other way round: the more, the better. `copier` is a bare loop of pread and pwrite on two threads over the same source.
+(random-*) are the other way round: the more, the better. `copier` is a bare loop of pread and pwrite on two threads over the same source. `--table` says of each
+row whether the target is met, and by what it is missed: the time, the copier's time (1.3 of it), the CPU (0.6 of the peer's) or the memory (100 MiB).
 Needs qemu-img, qemu-io, openssl, fio, strace and GNU time; rows whose peer is missing are left out, with a word.
 TEXT
 }
@@ -56,6 +57,8 @@ done
 
 # shellcheck source=peers/measure.sh
 . "$here/peers/measure.sh"
+# shellcheck source=peers/table.sh
+. "$here/peers/table.sh"
 # shellcheck source=peers/rows.sh
 . "$here/peers/rows.sh"
 
@@ -101,6 +104,7 @@ if [ -z "$vhdkit" ]; then
 fi
 
 find_startup
+note_machine
 for name in $setting; do
     case "$name" in
         memory) open_memory ;;

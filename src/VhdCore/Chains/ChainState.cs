@@ -8,6 +8,7 @@ namespace VhdCore.Chains;
 internal sealed class ChainState(IReadOnlyList<IImageLayer> layers, long length)
 {
     private readonly IImageLayer[] _layers = [.. layers];
+    private readonly long[] _lengths = [.. layers.Select(layer => layer.Length)];
 
     /// <summary>Leaf first.</summary>
     public ReadOnlySpan<IImageLayer> Layers => _layers;
@@ -21,30 +22,31 @@ internal sealed class ChainState(IReadOnlyList<IImageLayer> layers, long length)
     /// <summary>
     /// The first run at <paramref name="diskOffset"/> over all images: the first one that answers. Behind the end of an image, and below the last, are zeros.
     /// </summary>
-    /// <returns>The extent, never of kind Parent, and the index of the image that answered.</returns>
-    public (DiskExtent Extent, int Depth) Resolve(long diskOffset, long length) => Resolve(diskOffset, length, firstDepth: 0);
-
-    /// <summary>As <see cref="Resolve(long, long)"/>, asking only the images from <paramref name="firstDepth"/> on.</summary>
-    public (DiskExtent Extent, int Depth) Resolve(long diskOffset, long length, int firstDepth)
+    /// <param name="diskOffset">Bytes from the disk's start.</param>
+    /// <param name="length">Bytes, at least 1.</param>
+    /// <param name="depth">The index of the image that answered.</param>
+    /// <param name="firstDepth">The first image that is asked.</param>
+    /// <returns>Never of kind Parent.</returns>
+    public DiskExtent Resolve(long diskOffset, long length, out int depth, int firstDepth = 0)
     {
-        for (var depth = firstDepth; depth < _layers.Length; depth++)
+        for (depth = firstDepth; depth < _layers.Length; depth++)
         {
-            var layer = _layers[depth];
-            var inside = layer.Length - diskOffset;
+            var inside = _lengths[depth] - diskOffset;
             if (inside <= 0)
             {
-                return (new DiskExtent(ExtentKind.Zero, length, 0, IsAllocated: false), depth);
+                return new DiskExtent(ExtentKind.Zero, length, 0, IsAllocated: false);
             }
 
-            var extent = layer.Resolve(diskOffset, Math.Min(length, inside));
+            var extent = _layers[depth].Resolve(diskOffset, Math.Min(length, inside));
             if (extent.Kind != ExtentKind.Parent)
             {
-                return (extent, depth);
+                return extent;
             }
 
             length = extent.Length;
         }
 
-        return (new DiskExtent(ExtentKind.Zero, length, 0, IsAllocated: false), _layers.Length - 1);
+        depth = _layers.Length - 1;
+        return new DiskExtent(ExtentKind.Zero, length, 0, IsAllocated: false);
     }
 }

@@ -28,7 +28,7 @@ internal sealed class ChainReader(ChainState state)
     {
         while (true)
         {
-            var (extent, depth) = state.Resolve(diskOffset, length);
+            var extent = state.Resolve(diskOffset, length, out var depth);
             var layer = state.Layers[depth];
             switch (extent.Kind)
             {
@@ -94,7 +94,7 @@ internal sealed class ChainReader(ChainState state)
     {
         while (request.Start < request.End)
         {
-            var (extent, depth) = state.Resolve(request.DiskOffset, request.End - request.Start, request.FirstDepth);
+            var extent = state.Resolve(request.DiskOffset, request.End - request.Start, out var depth, request.FirstDepth);
             switch (extent.Kind)
             {
                 case ExtentKind.Data:

@@ -14,13 +14,29 @@ namespace VhdCore.Devices;
 /// Whole sectors, and parts of sectors that the leaf holds, are written as they come. A part of a sector that the leaf lacks is read from the chain, merged and
 /// written whole, alone in its block (<see cref="StripedAsyncLock"/>).
 /// </remarks>
-internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainReader reader, TimeProvider timeProvider) : IDisposable
+internal sealed class ChainWriter : IDisposable
 {
     private const int ReserveBlocks = 1; // asked for at once; the layer rounds up as it likes
 
+    private readonly IWritableLayer _leaf;
+    private readonly ChainReader _reader;
     private readonly StripedAsyncLock _sectorLock = new();
-    private readonly CommitCoordinator _commits = new(leaf, timeProvider);
-    private readonly long _sectorSize = leaf.LogicalSectorSize;
+    private readonly CommitCoordinator _commits;
+    private readonly ChainReleaser _releaser;
+    private readonly long _sectorSize;
+
+    /// <param name="state">The chain.</param>
+    /// <param name="leaf">Its leaf.</param>
+    /// <param name="reader">Of the same chain.</param>
+    /// <param name="timeProvider">The clock of the timed commit.</param>
+    public ChainWriter(ChainState state, IWritableLayer leaf, ChainReader reader, TimeProvider timeProvider)
+    {
+        _leaf = leaf;
+        _reader = reader;
+        _commits = new CommitCoordinator(leaf, timeProvider);
+        _releaser = new ChainReleaser(state, leaf, _sectorLock, _commits, this);
+        _sectorSize = leaf.LogicalSectorSize;
+    }
 
     /// <inheritdoc cref="CommitCoordinator.IsTimed"/>
     public bool CommitsByTime
@@ -64,13 +80,13 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
             return (BlockStatus.ReadOnly, 0);
         }
 
-        if (leaf.SectorLockUnit == 0)
+        if (_leaf.SectorLockUnit == 0)
         {
             return await CloneRunAsync(diskOffset, source, sourceOffset, length, cancellationToken).ConfigureAwait(false);
         }
 
         var key = LockKey(diskOffset);
-        length = Math.Min(length, ((key + 1) * leaf.SectorLockUnit) - diskOffset);
+        length = Math.Min(length, ((key + 1) * _leaf.SectorLockUnit) - diskOffset);
         await _sectorLock.EnterSharedAsync(key).ConfigureAwait(false);
         try
         {
@@ -91,57 +107,14 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
     public void Dispose() => _commits.Dispose();
 
     /// <summary>See <see cref="IBlockDevice.TrimAsync"/>.</summary>
-    public async ValueTask<BlockStatus> TrimAsync(long diskOffset, long length, CancellationToken cancellationToken)
-    {
-        if (_commits.IsFaulted)
-        {
-            return BlockStatus.ReadOnly;
-        }
-
-        while (length > 0)
-        {
-            var (status, run) = await ReleaseRunAsync(diskOffset, length, isTrim: true, cancellationToken).ConfigureAwait(false);
-            if (status is not (BlockStatus.Ok or BlockStatus.Unsupported))
-            {
-                return status;
-            }
-
-            diskOffset += run;
-            length -= run;
-        }
-
-        return BlockStatus.Ok;
-    }
+    public ValueTask<BlockStatus> TrimAsync(long diskOffset, long length, CancellationToken cancellationToken) =>
+        _releaser.TrimAsync(diskOffset, length, cancellationToken);
 
     /// <summary>See <see cref="IBlockDevice.ZeroAsync"/>.</summary>
-    public async ValueTask<BlockStatus> ZeroAsync(long diskOffset, long length, WriteFlags flags, CancellationToken cancellationToken)
-    {
-        if (_commits.IsFaulted)
-        {
-            return BlockStatus.ReadOnly;
-        }
+    public ValueTask<BlockStatus> ZeroAsync(long diskOffset, long length, WriteFlags flags, CancellationToken cancellationToken) =>
+        _releaser.ZeroAsync(diskOffset, length, flags, cancellationToken);
 
-        while (length > 0)
-        {
-            var (status, run) = await ReleaseRunAsync(diskOffset, length, isTrim: false, cancellationToken).ConfigureAwait(false);
-            if (status == BlockStatus.Unsupported)
-            {
-                status = await WriteZerosAsync(diskOffset, run, cancellationToken).ConfigureAwait(false);
-            }
-
-            if (status != BlockStatus.Ok)
-            {
-                return status;
-            }
-
-            diskOffset += run;
-            length -= run;
-        }
-
-        return (flags & WriteFlags.Fua) != 0 ? await _commits.FlushAsync(cancellationToken).ConfigureAwait(false) : BlockStatus.Ok;
-    }
-
-    private long LockKey(long diskOffset) => diskOffset / leaf.SectorLockUnit;
+    private long LockKey(long diskOffset) => diskOffset / _leaf.SectorLockUnit;
 
     private async ValueTask<(BlockStatus Status, long Length)> CloneRunAsync(
         long diskOffset, IStorage source, long sourceOffset, long length, CancellationToken cancellationToken)
@@ -152,7 +125,7 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
             return (status, 0);
         }
 
-        status = StorageClone.Clone(source, sourceOffset, leaf.Storage, extent.StorageOffset, extent.Length);
+        status = StorageClone.Clone(source, sourceOffset, _leaf.Storage, extent.StorageOffset, extent.Length);
         if (status != BlockStatus.Ok)
         {
             return (ChainReader.StorageFailure(status), 0);
@@ -166,13 +139,13 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
     private async ValueTask<Written> WriteRunAsync(
         long diskOffset, BlockBuffers from, long start, long length, bool isFua, CancellationToken cancellationToken)
     {
-        if (leaf.SectorLockUnit == 0)
+        if (_leaf.SectorLockUnit == 0)
         {
             return await WriteWholeSectorsAsync(diskOffset, from, start, length, isFua, cancellationToken).ConfigureAwait(false);
         }
 
         var key = LockKey(diskOffset);
-        length = Math.Min(length, ((key + 1) * leaf.SectorLockUnit) - diskOffset);
+        length = Math.Min(length, ((key + 1) * _leaf.SectorLockUnit) - diskOffset);
         Written written;
         await _sectorLock.EnterSharedAsync(key).ConfigureAwait(false);
         try
@@ -241,7 +214,7 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
 
         using var sector = PooledBuffer.Rent((int)_sectorSize);
         var inSector = diskOffset % _sectorSize;
-        status = await reader.ReadAsync(diskOffset - inSector, sector.Take(_sectorSize), 0, _sectorSize, firstDepth: 0, cancellationToken).ConfigureAwait(false);
+        status = await _reader.ReadAsync(diskOffset - inSector, sector.Take(_sectorSize), 0, _sectorSize, firstDepth: 0, cancellationToken).ConfigureAwait(false);
         if (status != BlockStatus.Ok)
         {
             return new Written(status, 0, IsDurable: false);
@@ -256,8 +229,8 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
     private async ValueTask<Written> MoveAsync(
         long diskOffset, WriteExtent extent, BlockBuffers from, long start, long length, bool isFua, CancellationToken cancellationToken)
     {
-        var isCommitted = isFua && (leaf.IsCommitted(diskOffset, length) || Sabotage.Is(SabotagePoint.CommitForFua));
-        var status = await leaf.Storage.WriteAsync(
+        var isCommitted = isFua && (_leaf.IsCommitted(diskOffset, length) || Sabotage.Is(SabotagePoint.CommitForFua));
+        var status = await _leaf.Storage.WriteAsync(
             extent.StorageOffset, from, start, length, isCommitted ? WriteFlags.Fua : WriteFlags.None, cancellationToken).ConfigureAwait(false);
         if (status != BlockStatus.Ok)
         {
@@ -281,9 +254,9 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<BlockStatus> CompleteAsync(long diskOffset, long length, WriteExtent extent)
     {
-        while (!leaf.Complete(diskOffset, length, extent))
+        while (!_leaf.Complete(diskOffset, length, extent))
         {
-            var status = await leaf.LoadAsync(diskOffset, CancellationToken.None).ConfigureAwait(false);
+            var status = await _leaf.LoadAsync(diskOffset, CancellationToken.None).ConfigureAwait(false);
             if (status != BlockStatus.Ok)
             {
                 return ChainReader.StorageFailure(status);
@@ -297,12 +270,12 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
     {
         while (true)
         {
-            var extent = leaf.ResolveForWrite(diskOffset, length);
+            var extent = _leaf.ResolveForWrite(diskOffset, length);
             var status = extent.Kind switch
             {
                 WriteExtentKind.Ready => BlockStatus.Ok,
-                WriteExtentKind.NotLoaded => await leaf.LoadAsync(diskOffset, cancellationToken).ConfigureAwait(false),
-                WriteExtentKind.NeedsSpace => await leaf.ReserveAsync(ReserveBlocks, cancellationToken).ConfigureAwait(false),
+                WriteExtentKind.NotLoaded => await _leaf.LoadAsync(diskOffset, cancellationToken).ConfigureAwait(false),
+                WriteExtentKind.NeedsSpace => await _leaf.ReserveAsync(ReserveBlocks, cancellationToken).ConfigureAwait(false),
                 WriteExtentKind.NeedsCommit => await _commits.FlushAsync(cancellationToken).ConfigureAwait(false),
                 _ => BlockStatus.Corrupt,
             };
@@ -312,97 +285,6 @@ internal sealed class ChainWriter(ChainState state, IWritableLayer leaf, ChainRe
                 return (status, extent);
             }
         }
-    }
-
-    /// <summary>Releases one run.</summary>
-    /// <returns>Unsupported when zeros would have to be written for it.</returns>
-    private async ValueTask<(BlockStatus Status, long Length)> ReleaseRunAsync(long diskOffset, long length, bool isTrim, CancellationToken cancellationToken)
-    {
-        if (leaf.SectorLockUnit == 0)
-        {
-            return await ReleaseRunLockedAsync(diskOffset, length, isTrim, cancellationToken).ConfigureAwait(false);
-        }
-
-        var key = LockKey(diskOffset);
-        await _sectorLock.EnterSharedAsync(key).ConfigureAwait(false);
-        try
-        {
-            return await ReleaseRunLockedAsync(diskOffset, length, isTrim, cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            _sectorLock.ExitShared(key);
-        }
-    }
-
-    private async ValueTask<(BlockStatus Status, long Length)> ReleaseRunLockedAsync(long diskOffset, long length, bool isTrim, CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            var extent = leaf.Release(diskOffset, length, isTrim);
-            BlockStatus status;
-            switch (extent.Kind)
-            {
-                case ReleaseKind.Released:
-                    _commits.TablesChanged();
-                    return (BlockStatus.Ok, extent.Length);
-
-                case ReleaseKind.Punch:
-                    status = await leaf.Storage.PunchHoleAsync(extent.StorageOffset, extent.Length, cancellationToken).ConfigureAwait(false);
-                    _commits.PayloadWritten();
-                    return (status, extent.Length);
-
-                case ReleaseKind.Keep:
-                    return (BlockStatus.Unsupported, extent.Length);
-
-                case ReleaseKind.NotLoaded:
-                    status = await leaf.LoadAsync(diskOffset, cancellationToken).ConfigureAwait(false);
-                    break;
-
-                case ReleaseKind.NeedsReserve:
-                    status = await leaf.ReserveAsync(0, cancellationToken).ConfigureAwait(false);
-                    break;
-
-                default:
-                    status = await _commits.FlushAsync(cancellationToken).ConfigureAwait(false);
-                    break;
-            }
-
-            if (status != BlockStatus.Ok)
-            {
-                return (status == BlockStatus.Unsupported ? BlockStatus.IoError : status, extent.Length);
-            }
-        }
-    }
-
-    private async ValueTask<BlockStatus> WriteZerosAsync(long diskOffset, long length, CancellationToken cancellationToken)
-    {
-        while (length > 0)
-        {
-            var (extent, depth) = state.Resolve(diskOffset, length);
-            var run = extent.Length;
-            var status = BlockStatus.Ok;
-            if (extent.Kind == ExtentKind.NotLoaded)
-            {
-                status = await state.Layers[depth].LoadAsync(diskOffset, cancellationToken).ConfigureAwait(false);
-                run = 0;
-            }
-            else if (extent.Kind != ExtentKind.Zero) // nothing to do where zeros show already, in the leaf or below it
-            {
-                run = Math.Min(run, ZeroBuffer.Size);
-                status = await WriteAsync(diskOffset, ZeroBuffer.Take(run), WriteFlags.None, cancellationToken).ConfigureAwait(false);
-            }
-
-            if (status != BlockStatus.Ok)
-            {
-                return ChainReader.StorageFailure(status);
-            }
-
-            diskOffset += run;
-            length -= run;
-        }
-
-        return BlockStatus.Ok;
     }
 
     private readonly record struct Written(BlockStatus Status, long Length, bool IsDurable);

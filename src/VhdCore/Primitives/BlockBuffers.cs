@@ -76,6 +76,16 @@ public readonly unsafe struct BlockBuffers
         return default; // start == Length, length == 0
     }
 
+    /// <summary>Describes the range as one run, where this request was made as one. Quicker than a list of one.</summary>
+    /// <returns>False for a list.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The range does not lie inside this request.</exception>
+    internal bool TryDescribe(long start, long length, out IoVec run)
+    {
+        CheckRange(start, length);
+        run = new IoVec(_address + (nint)start, (nint)length);
+        return _count == 0;
+    }
+
     /// <summary>Describes the range as at most <c>into.Length</c> runs for a vectored system call.</summary>
     /// <returns>How many runs were filled in, and how many bytes they cover: less than <paramref name="length"/> when <paramref name="into"/> was too small.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The range does not lie inside this request.</exception>
@@ -116,12 +126,9 @@ public readonly unsafe struct BlockBuffers
     /// <exception cref="ArgumentOutOfRangeException">The range does not lie inside this request.</exception>
     public void Clear(long start, long length)
     {
-        while (length > 0)
+        for (var walk = new Walk(in this, start, length); walk.TryNext(out var run);)
         {
-            var run = SpanAt(start, length);
             run.Clear();
-            start += run.Length;
-            length -= run.Length;
         }
     }
 
@@ -129,12 +136,9 @@ public readonly unsafe struct BlockBuffers
     /// <exception cref="ArgumentOutOfRangeException">The range does not lie inside this request.</exception>
     public void CopyTo(long start, Span<byte> destination)
     {
-        while (destination.Length > 0)
+        for (var walk = new Walk(in this, start, destination.Length); walk.TryNext(out var run); destination = destination[run.Length..])
         {
-            var run = SpanAt(start, destination.Length);
             run.CopyTo(destination);
-            destination = destination[run.Length..];
-            start += run.Length;
         }
     }
 
@@ -142,12 +146,9 @@ public readonly unsafe struct BlockBuffers
     /// <exception cref="ArgumentOutOfRangeException">The range does not lie inside this request.</exception>
     public void CopyFrom(long start, ReadOnlySpan<byte> source)
     {
-        while (source.Length > 0)
+        for (var walk = new Walk(in this, start, source.Length); walk.TryNext(out var run); source = source[run.Length..])
         {
-            var run = SpanAt(start, source.Length);
             source[..run.Length].CopyTo(run);
-            source = source[run.Length..];
-            start += run.Length;
         }
     }
 
@@ -159,6 +160,64 @@ public readonly unsafe struct BlockBuffers
         if ((ulong)start > (ulong)_length || (ulong)length > (ulong)(_length - start))
         {
             throw new ArgumentOutOfRangeException(nameof(start), $"{length} bytes at {start} do not lie inside a request of {_length} bytes.");
+        }
+    }
+
+    /// <summary>Goes over a range run by run, and over the list once.</summary>
+    private ref struct Walk
+    {
+        private ReadOnlySpan<IoVec> _further; // runs behind the one at hand
+        private byte* _next;
+        private long _inRun; // bytes left in the run at hand
+        private long _left; // bytes left in the range
+
+        public Walk(in BlockBuffers buffers, long start, long length)
+        {
+            buffers.CheckRange(start, length);
+            _left = length;
+            if (buffers._count == 0)
+            {
+                // Safety: start lies inside the run, or at its end.
+                _next = (byte*)buffers._address + start;
+                _inRun = length;
+                return;
+            }
+
+            _further = buffers.Segments;
+            while (!_further.IsEmpty && start >= _further[0].Length)
+            {
+                start -= _further[0].Length;
+                _further = _further[1..];
+            }
+
+            Enter(start);
+        }
+
+        /// <summary>The next run, not empty.</summary>
+        public bool TryNext(out Span<byte> run)
+        {
+            while (_inRun == 0 && !_further.IsEmpty)
+            {
+                Enter(start: 0);
+            }
+
+            // Safety: inside the run at hand, which the caller keeps alive.
+            run = new Span<byte>(_next, (int)Math.Min(Math.Min(_inRun, _left), int.MaxValue));
+            _next += run.Length;
+            _inRun -= run.Length;
+            _left -= run.Length;
+            return run.Length > 0;
+        }
+
+        private void Enter(long start)
+        {
+            if (!_further.IsEmpty)
+            {
+                // Safety: start lies inside the run.
+                _next = (byte*)_further[0].Address + start;
+                _inRun = _further[0].Length - start;
+                _further = _further[1..];
+            }
         }
     }
 }

@@ -32,6 +32,7 @@ internal sealed class VhdxBlockTable
     private readonly int _blockShift;
     private readonly int _sectorShift;
     private readonly ExtentKind _absent;
+    private readonly bool _mayChange;
     private long _dataEnd;
 
     /// <summary>Reads nothing yet.</summary>
@@ -39,9 +40,11 @@ internal sealed class VhdxBlockTable
     /// <param name="metadata">Judged.</param>
     /// <param name="dataEnd">Bytes of the file that may hold blocks; what a last block lacks behind it reads as zeros.</param>
     /// <param name="cacheLimit">Bytes of pages to keep; less than 256 KiB counts as that.</param>
-    public VhdxBlockTable(IStorage view, VhdxMetadata metadata, long dataEnd, long cacheLimit)
+    /// <param name="mayChange">The image is open for writing.</param>
+    public VhdxBlockTable(IStorage view, VhdxMetadata metadata, long dataEnd, long cacheLimit, bool mayChange)
     {
         _view = view;
+        _mayChange = mayChange;
         _layout = metadata.BatLayout;
         _validator = new VhdxEntryValidator(metadata, view.Length);
         _batOffset = (long)metadata.BatRegion.FileOffset;
@@ -95,7 +98,7 @@ internal sealed class VhdxBlockTable
 
                 case PayloadBlockState.PartiallyPresent:
                     var extent = ResolveByBitmap(diskOffset, inBlock, run, entry);
-                    if (extent.Kind is ExtentKind.NotLoaded || (TryGetEntry(index, out var again) && again == entry))
+                    if (!_mayChange || extent.Kind is ExtentKind.NotLoaded || (TryGetEntry(index, out var again) && again == entry))
                     {
                         return extent;
                     }

@@ -37,7 +37,7 @@ internal sealed class VhdxLayer : IImageLayer
     public static VhdxLayer Open(IStorage storage, VhdxMetadata metadata, ImageOpenOptions options)
     {
         var view = metadata.ViewOf(storage);
-        return new VhdxLayer(view, metadata, new VhdxBlockTable(view, metadata, view.Length, options.TableCacheBytes));
+        return new VhdxLayer(view, metadata, new VhdxBlockTable(view, metadata, view.Length, options.TableCacheBytes, mayChange: false));
     }
 
     public DiskExtent Resolve(long diskOffset, long length) => _table.Resolve(diskOffset, length);

@@ -20,8 +20,8 @@ internal sealed class VhdxPageCache(long pageCount, long limit)
     /// <summary>The page, if it is in memory.</summary>
     public VhdxTablePage? Find(long number)
     {
-        var group = Volatile.Read(ref _groups[number / GroupSize]);
-        var page = group is null ? null : Volatile.Read(ref group[number % GroupSize]);
+        var group = Volatile.Read(ref _groups[(ulong)number / GroupSize]);
+        var page = group is null ? null : Volatile.Read(ref group[(ulong)number % GroupSize]);
         if (page is { WasUsed: false })
         {
             page.WasUsed = true;

@@ -39,7 +39,7 @@ internal sealed class VhdxWriter : IWritableLayer
         var pagesPerChange = (metadata.BlockSize / metadata.LogicalSectorSize / VhdxTablePage.BitCount) + 3;
         tableCacheBytes = Math.Max(tableCacheBytes, 2 * (MaxPagesPerChange + (MinChanges * pagesPerChange)) * VhdxTablePage.MemorySize);
         var dataEnd = used.Map.End > storage.Length ? storage.Length : long.MaxValue; // what the last block lacks reads as zeros
-        _table = new VhdxWriterTable(new VhdxBlockTable(storage, metadata, dataEnd, tableCacheBytes), metadata, _dirty);
+        _table = new VhdxWriterTable(new VhdxBlockTable(storage, metadata, dataEnd, tableCacheBytes, mayChange: true), metadata, _dirty);
         _pool = pool;
         _space = new VhdxSpace(storage, _pool, _table.Lock, metadata, used);
         _session = new VhdxSession(storage, header, _pool, _table.Lock, identifiers);

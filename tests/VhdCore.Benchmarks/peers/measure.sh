@@ -1,4 +1,4 @@
-# Sourced by peers.sh: how one run is timed, and what becomes of the figures.
+# Sourced by peers.sh: how one run is timed, and what becomes of the figures; table.sh shows them.
 
 # Best times of programs that do nothing, to subtract.
 find_startup() {
@@ -74,7 +74,7 @@ record() { # row, target, peer, note
         -v ours="$(best 1 "$raw.ours")" -v peers="$(best 1 "$raw.peer")" -v cpu="$(best 2 "$raw.ours")" -v peercpu="$(best 2 "$raw.peer")" \
         -v memory="$(worst 3 "$raw.ours")" -v peermemory="$(worst 3 "$raw.peer")" '
         { one = $1 / $4; if (NR == 1 || one < low) low = one; if (NR == 1 || one > high) high = one }
-        END { printf "%s\t%s\t%s\t%.2f\t%.2f\t%.2f\t%s\t%.3f\t%.3f\t%s\t%s\t%.2f\t%.0f\t%.0f\t%s\n", row, where, peer, ours / peers, low, high, target, ours, peers,
+        END { printf "%s\t%s\t%s\t%.3g\t%.3g\t%.3g\t%s\t%.3f\t%.3f\t%s\t%s\t%.2f\t%.0f\t%.0f\t%s\n", row, where, peer, ours / peers, low, high, target, ours, peers,
             (limit > 0 ? sprintf("%.2f", ours / limit) : ""), (peercpu > 0 ? sprintf("%.2f", cpu / peercpu) : ""), cpu, memory, peermemory, note }' >"$scratch/row"
     keep_row "$1"
 }
@@ -86,13 +86,4 @@ keep_row() { # row
     awk -F '\t' -v row="$1" -v where="$where" '!($1 == row && $2 == where)' "$results/rows.tsv" >"$scratch/rows"
     cat "$scratch/rows" "$scratch/row" >"$results/rows.tsv"
     awk -F '\t' '{ printf "  %-22s %-6s ratio %s (%s to %s) of %s, target %s %s\n", $1, $2, $4, $5, $6, $3, $7, $15 }' "$scratch/row"
-}
-
-print_table() {
-    [ -f "$results/rows.tsv" ] || { echo "Nothing was measured yet."; return; }
-    echo
-    echo "| row | setting | ratio (rounds) | target | vhdkit | peer | of copier | CPU s (ratio) | MiB (peer) | |"
-    echo "|---|---|---|---|---|---|---|---|---|---|"
-    awk -F '\t' '{ printf "| %s | %s | %s (%s to %s) | %s | %s | %s %s | %s | %s | %s | %s |\n", $1, $2, $4, $5, $6, $7, $8, $3, $9, $10,
-        ($12 == "" ? "" : $12 " (" $11 ")"), ($13 == "" || $13 == 0 ? "" : $13 " (" $14 ")"), $15 }' "$results/rows.tsv"
 }

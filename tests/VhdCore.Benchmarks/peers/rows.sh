@@ -20,6 +20,8 @@ random-read-vhdx-1      hot 4 KiB reads of a dynamic VHDX, one at a time, beside
 random-read-vhdx-32     the same, 32 at a time; memory
 random-read-chain-1     of a chain of three; memory
 random-read-chain-32    the same, 32 at a time; memory
+random-reads-direct     4 KiB reads of a dynamic VHDX past the page cache, 32 at a time, beside fio's io_uring on the raw file; disk
+open-full               opening a VHDX of 1 TiB, all of its blocks of 1 MiB there, for writing, in the process; its target is 20 ms; memory
 allocating-writes       4000 writes to fresh blocks of a VHDX and a flush beside qemu-io; disk
 allocating-writes-vhd   the same for VHD; disk
 TEXT
@@ -127,6 +129,7 @@ run_rows() { # setting
             if wanted $row; then attempt conversion $row; fi
         done
         rm -f "$work"/source.*
+        if wanted random-reads-direct; then attempt random_reads_direct; fi
         if wanted allocating-writes; then attempt allocating_writes allocating-writes vhdx 0.05; fi
         if wanted allocating-writes-vhd; then attempt allocating_writes allocating-writes-vhd vhd 0.2; fi
         return
@@ -139,6 +142,7 @@ run_rows() { # setting
     for row in empty-to-vhdx empty-to-raw; do
         if wanted $row; then attempt empty $row; fi
     done
+    if wanted open-full; then attempt open_full; fi
     if wanted random-read-vhdx-1 || wanted random-read-vhdx-32 || wanted random-read-chain-1 || wanted random-read-chain-32; then attempt random_reads; fi
 }
 
@@ -160,7 +164,9 @@ conversion() { # row
         PEER=(sh -c '"$@" && sync "$0"' "$OUTPUT" "${PEER[@]}")
         LIMIT=()
     fi
-    compare_runs "$1" 0.50 $((data_mib * 3 / 2)) qemu-img "$start_qemu"
+    local target=0.50
+    if [ "$where" = disk ]; then target="-"; fi
+    compare_runs "$1" "$target" $((data_mib * 3 / 2)) qemu-img "$start_qemu"
     LIMIT=()
 }
 
@@ -230,6 +236,48 @@ random_reads() {
         done
     done
     rm -f "$work"/source.* "$work"/middle.vhdx "$work"/leaf.vhdx
+}
+
+# Past the page cache, a file that lies in memory would show nothing of a medium.
+require_medium() { # file
+    local kind
+    kind="$(stat -f -c %T "$1")"
+    case "$kind" in
+        tmpfs | ramfs | hugetlbfs)
+            echo "$1 lies in memory ($kind): this row needs a medium. Name a folder on one with --disk." >&2
+            return 1
+            ;;
+    esac
+}
+
+random_reads_direct() {
+    has fio random-reads-direct || return 0
+    local raw="$results/$where.random-reads-direct" round
+    rm -f "$work"/source.* "$raw".*
+    "$bench" image "$work/source.raw" 2G full
+    "$vhdkit" convert -O vhdx "$work/source.raw" "$work/source.vhdx"
+    require_medium "$work/source.raw"
+    require_medium "$work/source.vhdx"
+    for ((round = 1; round <= turns; round++)); do
+        "$bench" direct-read "$work/source.vhdx" 32 3 | sed -n 's/^rate=//p' >>"$raw.ours"
+        fio --name=peer --filename="$work/source.raw" --readonly --rw=randread --bs=4k --iodepth=32 --ioengine=io_uring --direct=1 --time_based --runtime=3 \
+            --output-format=terse --terse-version=3 | cut -d ';' -f 8 >>"$raw.peer"
+    done
+    rm -f "$work"/source.*
+    paste -d ' ' "$raw.ours" "$raw.peer" | awk -v where="$where" '
+        { one = $1 / $2; if (NR == 1 || one < low) low = one; if (one > high) high = one; if ($1 > ours) ours = $1; if ($2 > peer) peer = $2 }
+        END { printf "random-reads-direct\t%s\tfio\t%.2f\t%.2f\t%.2f\t0.95\t%.1fk/s\t%.1fk/s\t\t\t\t\t\t%s\n", where, ours / peer, low, high, ours / 1000, peer / 1000,
+            "a rate: more is better" }' >"$scratch/row"
+    keep_row random-reads-direct
+}
+
+open_full() {
+    rm -f "$work/full.vhdx"
+    "$vhdkit" create -q -f vhdx -o subformat=fixed,block_size=1M "$work/full.vhdx" 1T
+    "$bench" open "$work/full.vhdx" "$((turns * 3))" | sed 's/[a-z]*=//g' | awk -v where="$where" '
+        { printf "open-full\t%s\ttarget\t%.2f\t%.2f\t%.2f\t1.00\t%.4f\t0.0200\t\t\t\t\t\t%s\n", where, $1 / 0.02, $1 / 0.02, $2 / 0.02, $1, "seconds" }' >"$scratch/row"
+    keep_row open-full
+    rm -f "$work/full.vhdx"
 }
 
 allocating_writes() { # row, format, target

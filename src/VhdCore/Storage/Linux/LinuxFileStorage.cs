@@ -67,7 +67,6 @@ internal class LinuxFileStorage : FileStorage
         }
     }
 
-    [SkipLocalsInit]
     protected override unsafe long TryReadCore(long offset, in BlockBuffers into, long start, long length)
     {
         if (_isInMemory)
@@ -80,12 +79,12 @@ internal class LinuxFileStorage : FileStorage
             return 0;
         }
 
-        // Safety: the runs lie inside the request's memory, which the caller keeps until this returns.
-        var runs = stackalloc IoVec[MaxRuns];
-        var (count, _) = into.Describe(start, length, new Span<IoVec>(runs, MaxRuns));
         try
         {
-            var moved = LinuxCalls.PReadV2(Handle, runs, count, offset, LinuxCalls.RWF_NOWAIT);
+            // Safety: the run lies inside the request's memory, which the caller keeps until this returns.
+            var moved = into.TryDescribe(start, length, out var run)
+                ? LinuxCalls.PReadV2(Handle, &run, 1, offset, LinuxCalls.RWF_NOWAIT)
+                : ReadScattered(offset, in into, start, length, LinuxCalls.RWF_NOWAIT);
             if (moved >= 0)
             {
                 return moved;
@@ -302,15 +301,13 @@ internal class LinuxFileStorage : FileStorage
     protected override void ReleaseLocks() => LinuxImageLock.Release(Handle);
 
     /// <returns>Bytes moved, at least 1; 0 at the file's end; or errno, negated.</returns>
-    [SkipLocalsInit]
-    private unsafe long ReadSome(long offset, in BlockBuffers into, long start, long length)
+    private long ReadSome(long offset, in BlockBuffers into, long start, long length)
     {
-        // Safety: the runs lie inside the request's memory, which the caller keeps until this returns.
-        var runs = stackalloc IoVec[MaxRuns];
-        var (count, _) = into.Describe(start, Math.Min(length, LinuxCalls.MaxTransfer), new Span<IoVec>(runs, MaxRuns));
         while (true)
         {
-            var moved = count == 1 ? LinuxCalls.PRead(Handle, runs->Address, runs->Length, offset) : LinuxCalls.PReadV(Handle, runs, count, offset);
+            var moved = into.TryDescribe(start, Math.Min(length, LinuxCalls.MaxTransfer), out var run)
+                ? LinuxCalls.PRead(Handle, run.Address, run.Length, offset)
+                : ReadScattered(offset, in into, start, Math.Min(length, LinuxCalls.MaxTransfer), flags: 0);
             if (moved >= 0)
             {
                 return moved;
@@ -322,6 +319,15 @@ internal class LinuxFileStorage : FileStorage
                 return -errno;
             }
         }
+    }
+
+    [SkipLocalsInit]
+    private unsafe nint ReadScattered(long offset, in BlockBuffers into, long start, long length, int flags)
+    {
+        // Safety: the runs lie inside the request's memory, which the caller keeps until this returns.
+        var runs = stackalloc IoVec[MaxRuns];
+        var (count, _) = into.Describe(start, length, new Span<IoVec>(runs, MaxRuns));
+        return flags == 0 ? LinuxCalls.PReadV(Handle, runs, count, offset) : LinuxCalls.PReadV2(Handle, runs, count, offset, flags);
     }
 
     /// <returns>0, or errno; some of the bytes may then have been written.</returns>
