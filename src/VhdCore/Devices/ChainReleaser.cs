@@ -2,7 +2,6 @@ using VhdCore.Chains;
 using VhdCore.Errors;
 using VhdCore.Layers;
 using VhdCore.Primitives;
-using VhdCore.Storage;
 
 namespace VhdCore.Devices;
 
