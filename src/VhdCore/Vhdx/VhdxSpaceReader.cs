@@ -69,6 +69,12 @@ internal sealed class VhdxSpaceReader
             var count = await ReadPartAsync(first, cancellationToken).ConfigureAwait(false);
             for (var i = NextEntry(0, count); i < count; i = NextEntry(i + 1, count))
             {
+                if (MarkRun(i, count, first) is > 0 and var run)
+                {
+                    i += run - 1;
+                    continue;
+                }
+
                 var entry = EntryAt(i);
                 switch (Judge(entry, first + i))
                 {
@@ -148,16 +154,35 @@ internal sealed class VhdxSpaceReader
 
     private VhdxBatEntry EntryAt(int index) => new(BinaryPrimitives.ReadUInt64LittleEndian(_part.AsSpan(index * VhdxLayout.BatEntrySize)));
 
+    /// <summary>
+    /// Marks whole blocks that follow one another in the table and in the file, within a chunk. Most do, and a full table of 1 TiB in blocks of 1 MiB has a million entries.
+    /// </summary>
+    /// <returns>How many entries that were; 0 where the first has to be judged by itself.</returns>
+    private int MarkRun(int from, int count, long first)
+    {
+        var entry = EntryAt(from);
+        var start = (long)entry.FileOffset;
+        if (entry.PayloadState != PayloadBlockState.FullyPresent || start <= 0 || !_layout.IsPayload(first + from, out var block))
+        {
+            return 0;
+        }
+
+        // Not the last block, which need not be whole, and nothing behind the file's end.
+        long limit = Math.Min(count - from, _layout.ChunkRatio - (block % _layout.ChunkRatio));
+        limit = Math.Min(limit, Math.Min(_layout.PayloadBlockCount - 1 - block, (_fileLength - start) / _metadata.BlockSize));
+        var run = 1;
+        for (var last = entry.Raw; run < limit && EntryAt(from + run).Raw == last + _metadata.BlockSize; run++)
+        {
+            last += _metadata.BlockSize;
+        }
+
+        return limit > 0 && _map.TryMark(start, (long)run * _metadata.BlockSize) ? run : 0;
+    }
+
     private Verdict Judge(VhdxBatEntry entry, long index)
     {
         var isPayload = _layout.IsPayload(index, out var number);
         var start = (long)entry.FileOffset;
-        if (isPayload && entry.PayloadState == PayloadBlockState.FullyPresent && number < _layout.PayloadBlockCount - 1
-            && start > 0 && start <= _fileLength - _metadata.BlockSize && _map.TryMark(start, _metadata.BlockSize))
-        {
-            return Verdict.Used; // most entries are such
-        }
-
         if (!_validator.IsPossible(index, entry, _fileLength))
         {
             throw new CorruptImageException(

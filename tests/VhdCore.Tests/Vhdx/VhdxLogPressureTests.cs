@@ -23,7 +23,6 @@ public class VhdxLogPressureTests
         await VhdxFiles.CreateAsync(memory, "a.vhdx", new VhdxFile { Size = 3L * EntriesPerPage * MiB });
         var resolver = new RecordingResolver(memory);
         await using var device = await VhdxFiles.OpenAsync(resolver, "a.vhdx");
-        device.CommitsByTime = false; // however slow the machine is
         var begun = new HashSet<long>();
         var wrapped = 0;
         var content = new byte[3];
@@ -68,7 +67,6 @@ public class VhdxLogPressureTests
         var recording = new RecordingResolver(memory);
         await using (var device = await VhdxFiles.OpenAsync(recording, "a.vhdx", "parent.vhdx"))
         {
-            device.CommitsByTime = false; // however slow the machine is
             for (var block = 0; block < Blocks; block++)
             {
                 Assert.Equal(BlockStatus.Ok, await device.WriteBytesAsync(block * Stride, Sector(1)));

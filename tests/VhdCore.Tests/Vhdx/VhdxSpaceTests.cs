@@ -93,6 +93,58 @@ public class VhdxSpaceTests
     }
 
     [Fact]
+    public async Task Blocks_may_lie_in_any_order_but_not_where_anything_else_lies()
+    {
+        const int Blocks = 12;
+        const int Seed = 5;
+        var random = new Random(Seed);
+        var resolver = await CreateAsync(Blocks);
+        await using (var device = await VhdxFiles.OpenAsync(resolver, "a.vhdx"))
+        {
+            await FillAsync(device, 0, Blocks * MiB);
+        }
+
+        var image = resolver.GetBytes("a.vhdx");
+        Assert.Equal(FirstBlock + (Blocks * MiB), image.Length);
+        for (var round = 0; round < 100; round++)
+        {
+            // Blocks that follow one another, in pieces, and the pieces in any order.
+            var cuts = Enumerable.Range(1, Blocks - 1).Where(_ => random.Next(4) == 0).Append(Blocks).ToArray();
+            var pieces = cuts.Select((end, i) => Enumerable.Range(i == 0 ? 0 : cuts[i - 1], end - (i == 0 ? 0 : cuts[i - 1])).ToArray()).ToArray();
+            random.Shuffle(pieces);
+            var places = pieces.SelectMany(piece => piece).Select(block => (FirstBlock / MiB) + block).ToArray(); // in MiB
+            var wrong = round % 4 == 0 ? -1 : random.Next(Blocks);
+            var first = wrong; // of the entries that are told to be wrong
+            if (wrong >= 0)
+            {
+                var other = random.Next(Blocks - 1);
+                other += other >= wrong ? 1 : 0;
+                var kind = random.Next(3);
+                first = kind == 0 ? Math.Max(wrong, other) : wrong;
+                places[wrong] = kind == 0 ? places[other] : kind == 1 ? random.Next(FirstBlock / MiB) : (image.Length / MiB) + random.Next(3);
+            }
+
+            for (var i = 0; i < Blocks; i++)
+            {
+                BinaryPrimitives.WriteUInt64LittleEndian(image.AsSpan(BatOffset + (8 * i)), ((ulong)places[i] << 20) | (ulong)PayloadBlockState.FullyPresent);
+            }
+
+            resolver.Add("a.vhdx", image);
+            if (wrong < 0)
+            {
+                await (await VhdxFiles.OpenAsync(resolver, "a.vhdx")).DisposeAsync();
+            }
+            else
+            {
+                var refusal = await Assert.ThrowsAsync<CorruptImageException>(() => VhdxFiles.OpenAsync(resolver, "a.vhdx"));
+                Assert.Equal(BatOffset + (8 * first), refusal.FileOffset);
+            }
+
+            Assert.True(resolver.GetBytes("a.vhdx").AsSpan().SequenceEqual(image));
+        }
+    }
+
+    [Fact]
     public async Task Holes_between_blocks_are_filled_before_the_file_grows_and_show_nothing_of_what_they_held()
     {
         var resolver = await CreateAsync(16);
