@@ -104,7 +104,6 @@ if [ -z "$vhdkit" ]; then
 fi
 
 find_startup
-note_machine
 for name in $setting; do
     case "$name" in
         memory) open_memory ;;
@@ -114,6 +113,7 @@ for name in $setting; do
             exit 2
             ;;
     esac
+    note_setting
     run_rows "$name"
     close_setting
 done

@@ -1,24 +1,21 @@
 # Sourced by peers.sh: what was measured, as a table in Markdown.
 
-# Notes what the figures are of.
-note_machine() {
+# Notes what the figures of a setting are of.
+note_setting() {
     local programs="" memory
     if command -v qemu-img >/dev/null; then programs="$programs, $(qemu-img --version | sed -n '1s/^qemu-img version \([0-9.]*\).*/QEMU \1/p')"; fi
     if command -v openssl >/dev/null; then programs="$programs, $(openssl version | cut -d ' ' -f 1,2)"; fi
     if command -v fio >/dev/null; then programs="$programs, $(fio --version)"; fi
     memory="$(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)"
     echo "$(sed -n 's/^model name\t*: //p' /proc/cpuinfo | head -n 1), $(nproc) processors, $memory, $(uname -s) $(uname -r | cut -d - -f 1)$programs." >"$results/machine.txt"
-    echo "Images of $size; start-up subtracted: vhdkit $start_vhdkit s, qemu-img $start_qemu s, openssl $start_openssl s." >>"$results/machine.txt"
+    echo "Setting $where: images of $size, $turns rounds; start-up subtracted: vhdkit $start_vhdkit s, qemu-img $start_qemu s, openssl $start_openssl s." >"$results/setting.$where.txt"
 }
 
 # The targets are for the memory setting: rows of conversions on a disk have none, and say what the disk makes of it.
 print_table() {
     [ -f "$results/rows.tsv" ] || { echo "Nothing was measured yet."; return; }
     echo
-    if [ -f "$results/machine.txt" ]; then
-        cat "$results/machine.txt"
-        echo
-    fi
+    cat "$results/machine.txt" "$results"/setting.*.txt 2>/dev/null && echo
     echo "| work | setting | ratio (rounds) | target | met | vhdkit | peer | of copier | CPU s (ratio) | peak MiB (peer) | |"
     echo "|---|---|---|---|---|---|---|---|---|---|---|"
     list_rows | sed 's/ .*//' | awk -F '\t' '

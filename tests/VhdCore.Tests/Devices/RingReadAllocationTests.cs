@@ -2,6 +2,7 @@ using VhdCore.Disks;
 using VhdCore.Formats;
 using VhdCore.Testing;
 using VhdCore.Tests.Storage;
+using VhdCore.Tests.Storage.Uring;
 
 namespace VhdCore.Tests.Devices;
 

@@ -85,7 +85,7 @@ public sealed unsafe class BlockBuffersTests
 
         buffers.Clear(1, Count - 1);
         Assert.Equal(bytes[0], memory.Span[^1]);
-        Assert.True(!memory.Span[..^1].ContainsAnyExcept((byte)0));
+        Assert.False(memory.Span[..^1].ContainsAnyExcept((byte)0));
     }
 
     [Theory]
