@@ -140,8 +140,8 @@ public sealed partial class NestedRun : IAsyncLifetime
     }
 
     /// <summary>
-    /// Runs every life once. A start of the outer machine that is lost by itself is repeated, for the lives that it had not finished; without threads then, which
-    /// QEMU's emulation of virtualisation may not bear.
+    /// Runs every life once. A start of the outer machine that is lost by itself is repeated, for the lives that it had not finished: once without threads,
+    /// in case that QEMU's emulation of virtualisation does not bear them here.
     /// </summary>
     private async Task RunLivesAsync(string monitor, string data)
     {
@@ -161,7 +161,7 @@ public sealed partial class NestedRun : IAsyncLifetime
             Shell(OwnFile("make-host.sh"), KernelFolder(NestedGuest.All[0].Kernel), monitor, data, image);
             var kernel = Path.Combine(data, NestedGuest.All[0].Kernel + ".vmlinuz"); // the one whose modules the outer machine has
             var limit = lives.Aggregate(TimeSpan.FromMinutes(3), (sum, guest) => sum + guest.Limit);
-            var run = await OuterMachine.RunAsync(FindTool("qemu-system-x86_64")!, kernel, image, Path.Combine(_artifacts, $"outer-{attempt}"), isThreaded: attempt == 1, limit);
+            var run = await OuterMachine.RunAsync(FindTool("qemu-system-x86_64")!, kernel, image, Path.Combine(_artifacts, $"outer-{attempt}"), isThreaded: attempt != 2, limit);
             Keep(run, lives, image);
             if (run.LostBecause is not { } reason)
             {
@@ -181,7 +181,7 @@ public sealed partial class NestedRun : IAsyncLifetime
         var back = _folder["back"];
         Directory.CreateDirectory(back);
         Shell("debugfs", "-R", $"rdump /data {back}", image);
-        foreach (var guest in lives.Where(guest => run.HasEnded(guest.Name)))
+        foreach (var guest in lives.Where(guest => run.HasEnded(guest.Name) && !run.LostLives.Contains(guest.Name)))
         {
             _lives.Add(guest.Name, run.LinesOf(guest.Name));
             foreach (var file in Directory.GetFiles(Path.Combine(back, "data"), $"{guest.Name}-*"))

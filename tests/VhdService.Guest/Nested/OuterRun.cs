@@ -29,18 +29,34 @@ public sealed record OuterRun(string Log, string Console, string Errors, int Exi
     public bool IsDone => Log.Contains("HOST done\n", StringComparison.Ordinal);
 
     /// <summary>The first thing that speaks against the devices or the monitor; null when there is none.</summary>
-    public string? Finding => Log.Split('\n').FirstOrDefault(SpeaksAgainstUs)
+    public string? Finding => LinesBesides(LostLives).FirstOrDefault(SpeaksAgainstUs)
         ?? Console.Split('\n').FirstOrDefault(static line => line.Contains("Out of memory", StringComparison.Ordinal))
         ?? (End == OuterEnd.Late ? "The outer machine was alive, and did not come to its end." : null);
 
-    /// <summary>Why this start says nothing about the devices; null when it came to its end, or there is a finding.</summary>
+    /// <summary>
+    /// The lives that ended because the emulated processor made a mistake: it interrupted a guest that had interrupts off, or gave it back another GS, and the
+    /// guest's kernel ran through the stack that it enters on. No device can do that: its interrupts go through the processor, and that stack is not its to write.
+    /// </summary>
+    public IReadOnlyList<string> LostLives => [.. Log.Split('\n')
+        .Where(line => line.StartsWith("LIFE ", StringComparison.Ordinal) && line.EndsWith(" exit=0", StringComparison.Ordinal))
+        .Select(line => line.Split(' ')[1])
+        .Where(life => LinesOf(life) is var lines
+            && lines.Any(line => line.Contains("BUG: ENTRY_TRAMPOLINE stack guard page was hit", StringComparison.Ordinal))
+            && !lines.Any(line => line.StartsWith("BAD ", StringComparison.Ordinal)))];
+
+    /// <summary>Why lives of this start say nothing about the devices; null when all came to their ends, or there is a finding.</summary>
     public string? LostBecause
     {
         get
         {
-            if (IsDone || Finding is not null)
+            if (Finding is not null)
             {
                 return null;
+            }
+
+            if (IsDone)
+            {
+                return LostLives is [] ? null : $"The emulated processor failed the kernel of {string.Join(", ", LostLives)}.";
             }
 
             if (End == OuterEnd.Silent)
@@ -73,6 +89,21 @@ public sealed record OuterRun(string Log, string Console, string Errors, int Exi
 
     /// <summary>The last that everybody said.</summary>
     public string Tail() => $"guests:\n{Last(Log, 4000)}\nouter kernel:\n{Last(Console, 2000)}\nQEMU, exit code {ExitCode}:\n{Last(Errors, 1000)}";
+
+    private IEnumerable<string> LinesBesides(IReadOnlyList<string> lives)
+    {
+        var skipped = false;
+        foreach (var line in Log.Split('\n'))
+        {
+            skipped |= lives.Any(life => line.StartsWith($"LIFE {life} BEGIN", StringComparison.Ordinal));
+            if (!skipped)
+            {
+                yield return line;
+            }
+
+            skipped &= !lives.Any(life => line.StartsWith($"LIFE {life} END ", StringComparison.Ordinal));
+        }
+    }
 
     private static string Last(string text, int length) => text[Math.Max(0, text.Length - length)..];
 

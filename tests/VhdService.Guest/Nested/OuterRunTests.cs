@@ -74,6 +74,27 @@ public sealed class OuterRunTests
     }
 
     [Fact]
+    public void A_guest_that_the_emulated_processor_failed_lives_again()
+    {
+        var run = new OuterRun(OneEnded + Failed("") + "LIFE two END 60.1 exit=0\nHOST done\n", "", "", 0, OuterEnd.Itself);
+        Assert.Equal(["two"], run.LostLives);
+        Assert.Null(run.Finding);
+        Assert.Contains("two", run.LostBecause, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("BAD write 0\n", "LIFE two END 60.1 exit=0\n")]
+    [InlineData("", "LIFE two END 60.1 exit=134\n")]
+    [InlineData("", "LIFE two END 60.1 exit=0\nLIFE tlfs BEGIN 60.2\nBAD read 0\nLIFE tlfs END 70.0 exit=0\n")]
+    [InlineData("", "")] // it has not ended, and nobody knows what it would have said
+    public void A_guest_that_was_failed_does_not_hide_a_finding(string before, string after)
+    {
+        var run = new OuterRun(OneEnded + Failed(before) + after + "HOST done\n", "", "", 0, OuterEnd.Itself);
+        Assert.NotNull(run.Finding);
+        Assert.Null(run.LostBecause);
+    }
+
+    [Fact]
     public void Only_lives_that_ended_are_kept()
     {
         var run = new OuterRun(OneEnded, "", "", 139, OuterEnd.Itself);
@@ -81,4 +102,8 @@ public sealed class OuterRunTests
         Assert.False(run.HasEnded("two"));
         Assert.Equal(["LIFE one BEGIN 2.67", "OK modules", "OK disks", "OK end", "LIFE one END 19.73 exit=0"], run.LinesOf("one"));
     }
+
+    private static string Failed(string before) => before
+        + "[  174.638899] BUG: ENTRY_TRAMPOLINE stack guard page was hit at 00000000320d560d (stack is 000000005bc88ccf..00000000c1855fee)\n"
+        + "[  188.364727] Kernel panic - not syncing: Fatal exception in interrupt\n";
 }
