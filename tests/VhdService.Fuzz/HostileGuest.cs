@@ -135,12 +135,12 @@ internal sealed class HostileGuest(int seed, bool scribbles) : IAsyncDisposable
     {
         var length = _random.Next(4) == 0 ? 0 : _random.Next(1, 20_000);
         var offset = _random.Next(4096);
-        var pages = length == 0 ? [] : Enumerable.Range(0, (length + offset + 4095) / 4096).Select(_ => _pages[_random.Next(_pages.Length)]).ToArray();
+        var pages = length == 0 ? [] : Enumerable.Range(0, (length + offset + 4095) / 4096).Select(_ => _pages[Math.Max(1, _random.Next(_pages.Length))]).ToArray();
         var cdb = OddCommands.Make(_random, DiskSize / 512);
         var parameters = OddCommands.MakeParameters(_random, cdb, DiskSize / 512);
         if (parameters.Length > 0)
         {
-            // In one page of its own, so that nothing else changes them.
+            // In the first page, which no other request names, so that nothing else changes them.
             pages = [_pages[0]];
             offset = 0;
             length = parameters.Length;
@@ -152,6 +152,10 @@ internal sealed class HostileGuest(int seed, bool scribbles) : IAsyncDisposable
         if (_random.Next(3) == 0)
         {
             Spoil(packet, pages.Length);
+            if (parameters.Length > 0)
+            {
+                AddMoved(cdb, packet);
+            }
         }
 
         var channel = _driver.Channels[0];
@@ -163,6 +167,17 @@ internal sealed class HostileGuest(int seed, bool scribbles) : IAsyncDisposable
         if (parameters.Length > 0)
         {
             _world.RunAll(); // the page is free for the next
+        }
+    }
+
+    /// <summary>A packet that was spoilt may say that its parameters lie elsewhere in their page, where those of earlier ones may be left.</summary>
+    private void AddMoved(byte[] cdb, byte[] packet)
+    {
+        var length = BinaryPrimitives.ReadUInt32LittleEndian(packet.AsSpan(24));
+        var offset = BinaryPrimitives.ReadUInt32LittleEndian(packet.AsSpan(28));
+        if (offset < 4096)
+        {
+            _named.Add(cdb, _machine.Ram.Page(_pages[0]).Slice((int)offset, (int)Math.Min(length, 4096 - offset)).ToArray());
         }
     }
 

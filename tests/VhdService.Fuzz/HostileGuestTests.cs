@@ -18,6 +18,15 @@ public sealed class HostileGuestTests(ITestOutputHelper output)
     public async Task A_guest_that_breaks_every_rule_harms_nobody_but_itself() =>
         await RunAsync("broken rules", scribbles: true);
 
+    [Theory]
+    [InlineData(900000052)] // UNMAP, whose parameters begin elsewhere in their page
+    [InlineData(500000708)]
+    public async Task A_guest_that_was_misjudged_once_is_judged_rightly(int seed)
+    {
+        await using var guest = new HostileGuest(seed, scribbles: false);
+        guest.Run();
+    }
+
     private async Task RunAsync(string what, bool scribbles)
     {
         var budget = new FuzzBudget(UsualCount, share: 0.5);
