@@ -274,7 +274,7 @@ random_reads_direct() {
 open_full() {
     rm -f "$work/full.vhdx"
     "$vhdkit" create -q -f vhdx -o subformat=fixed,block_size=1M "$work/full.vhdx" 1T
-    "$bench" open "$work/full.vhdx" "$((turns * 3))" | sed 's/[a-z]*=//g' | awk -v where="$where" '
+    "$bench" open "$work/full.vhdx" $((turns * 3 + 20)) | sed 's/[a-z]*=//g' | awk -v where="$where" '
         { printf "open-full\t%s\ttarget\t%.2f\t%.2f\t%.2f\t1.00\t%.4f\t0.0200\t\t\t\t\t\t%s\n", where, $1 / 0.02, $1 / 0.02, $2 / 0.02, $1, "seconds" }' >"$scratch/row"
     keep_row open-full
     rm -f "$work/full.vhdx"
