@@ -31,6 +31,9 @@ internal sealed class CliSession : IDisposable
     /// <summary>Whether standard error is a terminal.</summary>
     public Func<bool> ErrorIsTerminal { get; init; } = static () => false;
 
+    /// <summary>Whether standard output is a terminal.</summary>
+    public Func<bool> OutputIsTerminal { get; init; } = static () => false;
+
     /// <summary>Makes the signals that end a process cancel the run instead, so that it can clean up.</summary>
     public Action CatchSignals { get; init; } = static () => { };
 

@@ -16,6 +16,7 @@ internal static class Program
             static () => new StreamWriter(StandardStream.OpenError(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), bufferSize: 256) { AutoFlush = true })
         {
             ErrorIsTerminal = static () => StandardStream.ErrorIsTerminal,
+            OutputIsTerminal = static () => StandardStream.OutputIsTerminal,
             CatchSignals = signals.Catch,
         };
 

@@ -274,8 +274,8 @@ public sealed class ConvertTests
     {
         var result = (await Cli.RunAsync("convert", "-O", "raw", Images.ChainLeaf, "-")).EnsureSuccess();
         Assert.Equal(Images.ChainLeafHash, Images.HashOf(result.Bytes));
-        var refused = (await Cli.RunAsync("convert", "-O", "vhd", Images.ChainLeaf, "/dev/stdout")).EnsureExit(1);
-        Assert.Contains("cannot be written to a pipe", refused.Error, StringComparison.Ordinal);
+        var device = (await Cli.RunAsync("convert", "-O", "raw", Images.ChainLeaf, "/dev/stdout")).EnsureSuccess();
+        Assert.Equal(Images.ChainLeafHash, Images.HashOf(device.Bytes));
         Assert.Contains("--verify", (await Cli.RunAsync("convert", "-O", "raw", "--verify", Images.ChainLeaf, "-")).EnsureExit(1).Error, StringComparison.Ordinal);
     }
 

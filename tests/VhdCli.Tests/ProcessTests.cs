@@ -16,13 +16,47 @@ public sealed class ProcessTests
         Assert.StartsWith(Images.ChainLeafHash, result.Output, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void A_reader_that_goes_away_ends_it_with_an_error()
+    [Theory]
+    [InlineData("-O raw")]
+    [InlineData("-O vhd -o subformat=fixed")]
+    [InlineData("-O vhd -S 0")]
+    public void A_reader_that_goes_away_ends_it_with_an_error(string options)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
-        var result = Tools.Run("sh", "-c", $"{{ dotnet '{Program}' convert -O raw '{Images.ChainLeaf}' -; echo ended with $? >&2; }} | head -c 100 >/dev/null");
+        var result = Tools.Run("sh", "-c", $"{{ dotnet '{Program}' convert {options} '{Images.ChainLeaf}' -; echo ended with $? >&2; }} | head -c 100 >/dev/null");
         Assert.Contains("ended with 1", result.Error, StringComparison.Ordinal);
+        Assert.Contains("vhdkit: standard output's reader has gone away", result.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("Unhandled", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void QEMU_reads_what_came_through_a_pipe()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
+        using var folder = new TempFolder();
+        Images.WriteRaw(folder["a.raw"], (13 * Images.MiB) + 512);
+        foreach (var options in new[] { "subformat=fixed", "subformat=dynamic", "block_size=512k" })
+        {
+            Tools.Run("sh", "-c", $"dotnet '{Program}' convert -f raw -O vhd -o {options} '{folder["a.raw"]}' - | cat >'{folder["b.vhd"]}'").EnsureSuccess();
+            Assert.Contains("identical", Tools.Run("qemu-img", "compare", "-f", "raw", "-F", "vpc", folder["a.raw"], folder["b.vhd"]).EnsureSuccess().Output, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData("TERM", 143)]
+    [InlineData("INT", 130)]
+    public async Task A_signal_ends_it_while_the_reader_stands_still(string signal, int exitCode)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "needs Unix signals");
+        using var folder = new TempFolder();
+        File.WriteAllBytes(folder["a.raw"], new byte[4 * Images.MiB]); // more than a pipe holds
+        Tools.Run("mkfifo", folder["pipe"]).EnsureSuccess();
+        using var process = Start("convert", "-q", "-f", "raw", "-O", "vhd", "-S", "0", folder["a.raw"], folder["pipe"]);
+        using var reader = await Task.Run(() => new FileStream(folder["pipe"], FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0)).WaitAsync(Patience);
+        await reader.ReadExactlyAsync(new byte[4096]); // it is under way; the rest is left in the pipe
+        Tools.Run("kill", $"-{signal}", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)).EnsureSuccess();
+        await process.WaitForExitAsync().WaitAsync(Patience);
+        Assert.Equal(exitCode, process.ExitCode);
     }
 
     [Fact]

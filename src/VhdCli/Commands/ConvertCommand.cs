@@ -18,7 +18,7 @@ internal sealed class ConvertCommand : Verb
     private const int MaxSparseSize = 1 << 20; // bytes
 
     private readonly Argument<string> _source = Values.FileArgument("SOURCE", "The image to read; of a chain, the leaf.");
-    private readonly Argument<string> _target = Values.FileArgument("TARGET", "The image, device or pipe to write; - is standard output.");
+    private readonly Argument<string> _target = Values.FileArgument("TARGET", "The image, device or pipe to write; - is standard output. Pipes take raw and VHD.");
     private readonly Option<ImageFormat?> _targetFormat = Values.FormatOption("The target's format; what its extension says otherwise, else raw.", "-O", "--output-format");
     private readonly Option<bool> _existing = Values.Flag("Writes over a target that exists instead of making a new one.", "-n");
     private readonly Option<bool> _targetIsZero = Values.Flag("With -n: the target reads as zeros, so zeros need not be written.", "--target-is-zero");
@@ -42,7 +42,8 @@ internal sealed class ConvertCommand : Verb
             "vhdkit convert -O vhd -o subformat=fixed --verify disk.raw disk.vhd",
             "vhdkit convert --block-size=1M disk.raw linux-guest.vhdx",
             "vhdkit convert -p -n disk.vhd /dev/vg/lv",
-            "vhdkit convert -O raw disk.vhd - | zstd > disk.raw.zst")
+            "vhdkit convert -O raw disk.vhd - | zstd > disk.raw.zst",
+            "vhdkit convert -O vhd disk.vhdx - | ssh host 'cat >disk.vhd'")
     {
         Add(_source);
         Add(_target);
@@ -90,7 +91,11 @@ internal sealed class ConvertCommand : Verb
             throw new UsageException("A pipe cannot be read again for --verify, and takes nothing but the disk: no --output=json.");
         }
 
-        WarnOfSectors(session, source, target.Device, format);
+        if (target.Device is { } device)
+        {
+            WarnOfSectors(session, source, device, format);
+        }
+
         var result = await CopyAsync(parsed, session, source, target, cancellationToken);
         await target.CompleteAsync(cancellationToken);
         session.Trace($"'{targetPath}' is complete");
@@ -146,7 +151,7 @@ internal sealed class ConvertCommand : Verb
             Jobs = parsed.GetValue(_jobs),
             SparseSize = SparseSize(parsed.GetValue(_sparse)),
             TargetIsZero = target.IsZero,
-            WriteInOrder = target is StreamTarget || (target.NeedsOrder && !parsed.GetValue(_outOfOrder)),
+            WriteInOrder = target.NeedsOrder && !parsed.GetValue(_outOfOrder),
             AllowCloning = !parsed.GetValue(_noClone),
             Verify = verify,
         };
@@ -154,14 +159,7 @@ internal sealed class ConvertCommand : Verb
         ConvertResult result;
         using (var progress = _progress.Start(parsed, session))
         {
-            try
-            {
-                result = await ConvertOperation.RunAsync(source.Device, target.Device, options, progress, cancellationToken);
-            }
-            catch (StorageException) when (target is StreamTarget { Failure: { } failure })
-            {
-                throw new StorageException(failure.Message, target.Device.Info.Name, inner: failure); // says more than a status can
-            }
+            result = await target.CopyAsync(source.Device, options, progress, cancellationToken);
         }
 
         session.Trace(

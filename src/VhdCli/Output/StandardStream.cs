@@ -9,6 +9,7 @@ namespace VhdCli.Output;
 internal sealed partial class StandardStream : Stream
 {
     private const int Interrupted = 4; // EINTR
+    private const int BrokenPipe = 32; // EPIPE
 
     private readonly int _descriptor;
 
@@ -35,6 +36,9 @@ internal sealed partial class StandardStream : Stream
     /// <summary>Standard error is a terminal.</summary>
     public static bool ErrorIsTerminal => OperatingSystem.IsWindows() ? !Console.IsErrorRedirected : IsATerminal(2) == 1;
 
+    /// <summary>Standard output is a terminal.</summary>
+    public static bool OutputIsTerminal => OperatingSystem.IsWindows() ? !Console.IsOutputRedirected : IsATerminal(1) == 1;
+
     public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
 
     public override unsafe void Write(ReadOnlySpan<byte> buffer)
@@ -54,10 +58,19 @@ internal sealed partial class StandardStream : Stream
             }
             else if (Marshal.GetLastPInvokeError() is var error && error != Interrupted)
             {
-                throw new IOException($"standard {(_descriptor == 1 ? "output" : "error")} cannot be written: {Marshal.GetPInvokeErrorMessage(error)}");
+                var name = _descriptor == 1 ? "output" : "error";
+                throw new IOException(
+                    error == BrokenPipe ? $"standard {name}'s reader has gone away before everything was written (broken pipe)"
+                    : $"standard {name} cannot be written: {Marshal.GetPInvokeErrorMessage(error)}");
             }
         }
     }
+
+    // The default copies what it is given once more.
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
+        new(Task.Run(() => Write(buffer.Span), cancellationToken));
+
+    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public override void Flush()
     {

@@ -1,20 +1,25 @@
 using VhdCore.Devices;
 using VhdCore.Disks;
 using VhdCore.Formats;
+using VhdCore.Operations;
 
 namespace VhdCli.Targets;
 
 /// <summary>Where a converted disk goes. Disposing of it before it is complete takes back what can be taken back.</summary>
 internal abstract class ConvertTarget : IAsyncDisposable
 {
-    /// <summary>What to write to.</summary>
-    public abstract IBlockDevice Device { get; }
+    /// <summary>What to write to; null where it is no disk, but a stream.</summary>
+    public abstract IBlockDevice? Device { get; }
 
     /// <summary>It reads as zeros throughout.</summary>
     public abstract bool IsZero { get; }
 
     /// <summary>It must be, or had better be, written in rising order.</summary>
     public abstract bool NeedsOrder { get; }
+
+    /// <summary>Copies a disk here.</summary>
+    public virtual Task<ConvertResult> CopyAsync(IBlockDevice source, ConvertOptions options, IProgress<OperationProgress>? progress, CancellationToken cancellationToken) =>
+        ConvertOperation.RunAsync(source, Device!, options, progress, cancellationToken);
 
     /// <summary>Everything is written: makes it final.</summary>
     public abstract ValueTask CompleteAsync(CancellationToken cancellationToken);
@@ -66,19 +71,19 @@ internal sealed class ExistingTarget(VirtualDisk disk, bool isZero) : ConvertTar
     public override ValueTask DisposeAsync() => disk.DisposeAsync();
 }
 
-/// <summary>A pipe or the like: raw bytes in order.</summary>
-internal sealed class StreamTarget(StreamDevice device, bool ownsStream) : ConvertTarget
+/// <summary>A pipe or the like: an image in one forward pass.</summary>
+internal sealed class StreamTarget(Stream stream, string name, ImageCreateOptions image, bool ownsStream) : ConvertTarget
 {
-    public override IBlockDevice Device => device;
+    public override IBlockDevice? Device => null;
 
     public override bool IsZero => false;
 
     public override bool NeedsOrder => true;
 
-    /// <summary>Why writing failed, where it did.</summary>
-    public IOException? Failure => device.Failure;
+    public override Task<ConvertResult> CopyAsync(IBlockDevice source, ConvertOptions options, IProgress<OperationProgress>? progress, CancellationToken cancellationToken) =>
+        ExportOperation.RunAsync(source, stream, image, name, options, progress, cancellationToken);
 
     public override ValueTask CompleteAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
-    public override ValueTask DisposeAsync() => ownsStream ? device.DisposeAsync() : ValueTask.CompletedTask;
+    public override ValueTask DisposeAsync() => ownsStream ? stream.DisposeAsync() : ValueTask.CompletedTask;
 }

@@ -2,6 +2,7 @@ using VhdCli.Commands;
 using VhdCore.Disks;
 using VhdCore.Errors;
 using VhdCore.Formats;
+using VhdCore.Operations;
 
 namespace VhdCli.Targets;
 
@@ -27,8 +28,10 @@ internal static class TargetFinder
     {
         if (IsStandardOutput(path))
         {
-            RequireRaw(options, path);
-            return new StreamTarget(new StreamDevice(session.Output, path, source.Length), ownsStream: false);
+            ExportOperation.Check(options, Shown(path));
+            return session.OutputIsTerminal()
+                ? throw new StorageException("a disk's bytes are not for a terminal. Send standard output to a file or a pipe, or name a file.", path)
+                : new StreamTarget(session.Output, Shown(path), options, ownsStream: false);
         }
 
         var identity = FileIdentity.Of(path);
@@ -39,10 +42,8 @@ internal static class TargetFinder
                 throw new StorageException("it is a folder. Name a file in it.", path);
 
             case FileKind.Stream:
-                RequireRaw(options, path);
-                return new StreamTarget(
-                    new StreamDevice(new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0), path, source.Length),
-                    ownsStream: true);
+                ExportOperation.Check(options, path);
+                return new StreamTarget(await NamedStream.OpenAsync(path, FileAccess.Write, cancellationToken), path, options, ownsStream: true);
 
             case FileKind.BlockDevice when !useExisting:
                 if (options.Format != ImageFormat.Raw)
@@ -82,14 +83,7 @@ internal static class TargetFinder
 
     private static bool IsStandardOutput(string path) => path is "-" or "/dev/stdout" or "/dev/fd/1" or "/proc/self/fd/1";
 
-    private static void RequireRaw(ImageCreateOptions options, string path)
-    {
-        if (options.Format != ImageFormat.Raw)
-        {
-            throw new StorageException(
-                $"a {Values.NameOf(options.Format)} image cannot be written to a pipe, because its tables are completed last. Use -O raw, or convert to a file first.", path);
-        }
-    }
+    private static string Shown(string path) => path == "-" ? "standard output" : path;
 
     private static async ValueTask<ConvertTarget> OpenExistingAsync(
         CliSession session, string path, VirtualDisk source, ImageCreateOptions options, bool isKnownZero, CancellationToken cancellationToken)

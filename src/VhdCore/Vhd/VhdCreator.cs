@@ -39,32 +39,37 @@ internal static class VhdCreator
     public static async ValueTask CreateAsync(IStorage storage, VhdCreateParameters parameters, CancellationToken cancellationToken)
     {
         var (size, geometry) = EffectiveSize(parameters.Size, parameters.ChsCompatible);
-        var footer = new VhdFooter
-        {
-            DataOffset = parameters.Kind == ImageKind.Fixed ? ulong.MaxValue : VhdLayout.FooterSize,
-            Timestamp = VhdTimestamp.From(parameters.Timestamp),
-            CreatorApplication = VhdCreatorApplication.Windows,
-            CreatorVersion = VhdCreatorApplication.Windows10Version,
-            CreatorHostOs = VhdCreatorApplication.WindowsHostOs,
-            OriginalSize = (ulong)size,
-            CurrentSize = (ulong)size,
-            Geometry = geometry,
-            DiskType = parameters.Kind switch
-            {
-                ImageKind.Fixed => VhdDiskType.Fixed,
-                ImageKind.Differencing => VhdDiskType.Differencing,
-                _ => VhdDiskType.Dynamic,
-            },
-            UniqueId = parameters.UniqueId,
-        };
         var footerBytes = new byte[VhdLayout.FooterSize];
-        VhdFooterWriter.Write(footer, footerBytes);
+        VhdFooterWriter.Write(Footer(parameters, size, geometry), footerBytes);
         var end = parameters.Kind == ImageKind.Fixed
             ? await WriteFixedAsync(storage, size, parameters.Preallocate, cancellationToken).ConfigureAwait(false)
             : await WriteDynamicAsync(storage, size, footerBytes, parameters, cancellationToken).ConfigureAwait(false);
         await storage.WriteExactAsync(FooterOffset(storage, end), footerBytes, cancellationToken).ConfigureAwait(false);
         await storage.FlushOrThrowAsync(cancellationToken).ConfigureAwait(false);
     }
+
+    /// <summary>The footer of a new image.</summary>
+    /// <param name="parameters">What is created.</param>
+    /// <param name="size">Bytes of disk, from <see cref="EffectiveSize"/>.</param>
+    /// <param name="geometry">From there too.</param>
+    public static VhdFooter Footer(VhdCreateParameters parameters, long size, VhdGeometry geometry) => new()
+    {
+        DataOffset = parameters.Kind == ImageKind.Fixed ? ulong.MaxValue : VhdLayout.FooterSize,
+        Timestamp = VhdTimestamp.From(parameters.Timestamp),
+        CreatorApplication = VhdCreatorApplication.Windows,
+        CreatorVersion = VhdCreatorApplication.Windows10Version,
+        CreatorHostOs = VhdCreatorApplication.WindowsHostOs,
+        OriginalSize = (ulong)size,
+        CurrentSize = (ulong)size,
+        Geometry = geometry,
+        DiskType = parameters.Kind switch
+        {
+            ImageKind.Fixed => VhdDiskType.Fixed,
+            ImageKind.Differencing => VhdDiskType.Differencing,
+            _ => VhdDiskType.Dynamic,
+        },
+        UniqueId = parameters.UniqueId,
+    };
 
     // A block device's footer is its last sector, wherever the data ends.
     private static long FooterOffset(IStorage storage, long dataEnd)
@@ -161,8 +166,9 @@ internal static class VhdCreator
                 $"A disk of {size} bytes would have {count} blocks of {blockSize} bytes; at most {VhdLayout.MaxBlockCount} are handled. Take larger blocks; usual is 2 MiB.", path);
     }
 
-    // The table counts sectors in 32 bits, and the bitmaps come on top of the disk's own bytes.
-    private static void CheckAddressable(long tableEnd, long entryCount, int blockSize, string path)
+    /// <summary>Refuses what the table could not address if every block were there: it counts sectors in 32 bits, and the bitmaps come on top of the disk's own bytes.</summary>
+    /// <exception cref="UnsupportedImageException">The blocks are too small for so large a disk.</exception>
+    public static void CheckAddressable(long tableEnd, long entryCount, int blockSize, string? path)
     {
         var slotSize = Alignment.Up(VhdLayout.BitmapSize(blockSize) + (long)blockSize, VhdLayout.DataAlignment);
         if (tableEnd + (entryCount * slotSize) > VhdLayout.UnusedEntry * (long)VhdLayout.SectorSize)

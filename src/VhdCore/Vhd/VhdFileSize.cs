@@ -19,17 +19,21 @@ internal static class VhdFileSize
     /// <exception cref="OverflowException">No file is that long.</exception>
     public static long OfDynamic(long size, int blockSize, long allocatedCount)
     {
-        var tableSize = Alignment.Up(Alignment.CountOf(size, blockSize) * VhdLayout.BatEntrySize, VhdLayout.DataAlignment);
-        var tableEnd = VhdLayout.DataAlignment + tableSize;
-        if (allocatedCount == 0)
-        {
-            return tableEnd + VhdLayout.FooterSize;
-        }
-
-        // A block's data begins on its alignment, behind its bitmap and the sector that the footer had before.
-        var before = VhdLayout.FooterSize + VhdLayout.BitmapSize(blockSize);
-        var firstData = Alignment.Up(tableEnd + before, VhdLayout.DataAlignment);
-        var stride = Alignment.Up((long)blockSize + before, VhdLayout.DataAlignment);
-        return checked(firstData + ((allocatedCount - 1) * stride) + blockSize + VhdLayout.FooterSize);
+        var tableEnd = TableEnd(size, blockSize);
+        return allocatedCount == 0
+            ? tableEnd + VhdLayout.FooterSize
+            : checked(FirstDataOffset(tableEnd, blockSize) + ((allocatedCount - 1) * Stride(blockSize)) + blockSize + VhdLayout.FooterSize);
     }
+
+    /// <summary>Where the table of a dynamic disk ends, with the space up to the next boundary; blocks come behind it.</summary>
+    public static long TableEnd(long size, int blockSize) =>
+        VhdLayout.DataAlignment + Alignment.Up(Alignment.CountOf(size, blockSize) * VhdLayout.BatEntrySize, VhdLayout.DataAlignment);
+
+    /// <summary>Where the first block's data begins: on its alignment, behind its bitmap and the sector that the footer had before.</summary>
+    public static long FirstDataOffset(long tableEnd, int blockSize) => Alignment.Up(tableEnd + BeforeData(blockSize), VhdLayout.DataAlignment);
+
+    /// <summary>Bytes from one block's data to the next one's.</summary>
+    public static long Stride(int blockSize) => Alignment.Up(blockSize + BeforeData(blockSize), VhdLayout.DataAlignment);
+
+    private static long BeforeData(int blockSize) => VhdLayout.FooterSize + VhdLayout.BitmapSize(blockSize);
 }
