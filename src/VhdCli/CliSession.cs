@@ -34,6 +34,12 @@ internal sealed class CliSession : IDisposable
     /// <summary>Whether standard output is a terminal.</summary>
     public Func<bool> OutputIsTerminal { get; init; } = static () => false;
 
+    /// <summary>Whether standard input is a terminal.</summary>
+    public Func<bool> InputIsTerminal { get; init; } = static () => false;
+
+    /// <summary>A name for standard input where it is a file or block device that stands at its start; null for pipes and the like.</summary>
+    public Func<string?> InputFile { get; init; } = static () => null;
+
     /// <summary>Makes the signals that end a process cancel the run instead, so that it can clean up.</summary>
     public Action CatchSignals { get; init; } = static () => { };
 

@@ -11,11 +11,13 @@ internal static class Program
     {
         using var signals = new Signals();
         using var session = new CliSession(
-            static () => Console.OpenStandardInput(), // a lambda: naming the method itself would load what it is in
+            StandardStream.OpenInput,
             StandardStream.OpenOutput,
             static () => new StreamWriter(StandardStream.OpenError(), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), bufferSize: 256) { AutoFlush = true })
         {
             ErrorIsTerminal = static () => StandardStream.ErrorIsTerminal,
+            InputIsTerminal = static () => StandardStream.InputIsTerminal,
+            InputFile = static () => StandardStream.InputFile,
             OutputIsTerminal = static () => StandardStream.OutputIsTerminal,
             CatchSignals = signals.Catch,
         };

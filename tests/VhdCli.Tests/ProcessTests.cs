@@ -42,6 +42,61 @@ public sealed class ProcessTests
         }
     }
 
+    [Fact]
+    public void What_QEMU_wrote_comes_through_a_pipe()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a Unix shell");
+        using var folder = new TempFolder();
+        Images.WriteRaw(folder["a.raw"], (13 * Images.MiB) + 512);
+        foreach (var (options, target) in new[] { ("subformat=fixed,force_size=on", "vhdx"), ("subformat=dynamic,force_size=on", "raw"), ("subformat=dynamic,force_size=on", "vhdx") })
+        {
+            Tools.Run("qemu-img", "convert", "-f", "raw", "-O", "vpc", "-o", options, folder["a.raw"], folder["b.vhd"]).EnsureSuccess();
+            Tools.Run("sh", "-c", $"cat '{folder["b.vhd"]}' | dotnet '{Program}' convert -O {target} - '{folder["c"]}'").EnsureSuccess();
+            Assert.Contains("identical", Tools.Run("qemu-img", "compare", "-f", "raw", "-F", target, folder["a.raw"], folder["c"]).EnsureSuccess().Output, StringComparison.Ordinal);
+        }
+
+        Tools.Run("sh", "-c", $"cat '{folder["a.raw"]}' | dotnet '{Program}' convert -O vhd - - --size {(13 * Images.MiB) + 512} | dotnet '{Program}' convert - '{folder["d.vhdx"]}'").EnsureSuccess();
+        Assert.Contains("identical", Tools.Run("qemu-img", "compare", "-f", "raw", "-F", "vhdx", folder["a.raw"], folder["d.vhdx"]).EnsureSuccess().Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Standard_input_that_is_a_file_is_read_as_one_and_so_may_be_a_VHDX()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "only Linux has a name for standard input");
+        using var folder = new TempFolder();
+        var content = Images.WriteRaw(folder["a.raw"], 3 * Images.MiB);
+        Run("convert", "-q", "-f", "raw", folder["a.raw"], folder["a.vhdx"]).EnsureSuccess();
+        Tools.Run("sh", "-c", $"dotnet '{Program}' convert -O raw - '{folder["b.raw"]}' <'{folder["a.vhdx"]}'").EnsureSuccess();
+        Assert.Equal(Images.HashOf(content), Images.HashOf(folder["b.raw"]));
+
+        // What somebody has read from already is taken from there on.
+        Tools.Run("sh", "-c", $"{{ head -c 1048576 >/dev/null; dotnet '{Program}' convert -O raw - '{folder["c.raw"]}'; }} <'{folder["a.raw"]}'").EnsureSuccess();
+        Assert.Equal(Images.HashOf(content[Images.MiB..]), Images.HashOf(folder["c.raw"]));
+    }
+
+    [Theory]
+    [InlineData("TERM", 143)]
+    [InlineData("INT", 130)]
+    public async Task A_signal_ends_it_while_the_writer_stands_still_and_nothing_is_left(string signal, int exitCode)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "needs Unix signals");
+        using var folder = new TempFolder();
+        Tools.Run("mkfifo", folder["pipe"]).EnsureSuccess();
+        using var process = Start("convert", "-q", "-O", "raw", folder["pipe"], folder["b.raw"]);
+        using var writer = await Task.Run(() => new FileStream(folder["pipe"], FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0)).WaitAsync(Patience);
+        await writer.WriteAsync(new byte[8192]);
+        var clock = Stopwatch.StartNew();
+        while (!Directory.EnumerateFiles(folder.Path, "*.part").Any() && !process.HasExited && clock.Elapsed < Patience)
+        {
+            await Task.Delay(5);
+        }
+
+        Tools.Run("kill", $"-{signal}", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)).EnsureSuccess();
+        await process.WaitForExitAsync().WaitAsync(Patience);
+        Assert.Equal(exitCode, process.ExitCode);
+        Assert.Equal([folder["pipe"]], Directory.GetFileSystemEntries(folder.Path));
+    }
+
     [Theory]
     [InlineData("TERM", 143)]
     [InlineData("INT", 130)]

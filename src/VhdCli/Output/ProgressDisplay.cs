@@ -21,7 +21,7 @@ internal class ProgressDisplay : IProgress<OperationProgress>, IDisposable
     {
     }
 
-    protected static bool IsComplete(in OperationProgress progress) => progress.BytesDone >= progress.BytesTotal;
+    protected static bool IsComplete(in OperationProgress progress) => progress.BytesTotal > 0 && progress.BytesDone >= progress.BytesTotal;
 }
 
 /// <summary>qemu-img's percentage, over itself.</summary>
@@ -32,7 +32,7 @@ internal sealed class PercentProgress(CliSession session) : ProgressDisplay
 
     public override void Report(OperationProgress value)
     {
-        var hundredths = value.BytesTotal == 0 ? 10000 : (long)((Int128)value.BytesDone * 10000 / value.BytesTotal);
+        var hundredths = value.BytesTotal == 0 ? 0 : (long)((Int128)value.BytesDone * 10000 / value.BytesTotal);
         if (hundredths == _shown && value.Phase == _phase)
         {
             return;

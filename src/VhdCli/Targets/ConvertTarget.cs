@@ -21,6 +21,10 @@ internal abstract class ConvertTarget : IAsyncDisposable
     public virtual Task<ConvertResult> CopyAsync(IBlockDevice source, ConvertOptions options, IProgress<OperationProgress>? progress, CancellationToken cancellationToken) =>
         ConvertOperation.RunAsync(source, Device!, options, progress, cancellationToken);
 
+    /// <summary>Copies what comes out of a stream here.</summary>
+    public virtual Task<ConvertResult> CopyAsync(StreamSource source, ConvertOptions options, IProgress<OperationProgress>? progress, CancellationToken cancellationToken) =>
+        source.CopyToAsync(Device!, options, progress, cancellationToken);
+
     /// <summary>Everything is written: makes it final.</summary>
     public abstract ValueTask CompleteAsync(CancellationToken cancellationToken);
 
@@ -57,6 +61,27 @@ internal sealed class NewImageTarget(VirtualDisk disk, string path, UnixFileMode
     public override ValueTask DisposeAsync() => disk.DisposeAsync();
 }
 
+/// <summary>A new image of a size that the source tells with its last byte.</summary>
+internal sealed class GrowingTarget(GrowingImage image) : ConvertTarget
+{
+    public override IBlockDevice Device => image.Device;
+
+    public override bool IsZero => true;
+
+    public override bool NeedsOrder => false;
+
+    public override async Task<ConvertResult> CopyAsync(StreamSource source, ConvertOptions options, IProgress<OperationProgress>? progress, CancellationToken cancellationToken)
+    {
+        var result = await source.CopyToAsync(image.Device, options, progress, cancellationToken);
+        await image.PublishAsync(source.Length!.Value, options with { WriteInOrder = true }, progress, cancellationToken);
+        return result;
+    }
+
+    public override ValueTask CompleteAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+    public override ValueTask DisposeAsync() => image.DisposeAsync();
+}
+
 /// <summary>An image or device that exists and is written over.</summary>
 internal sealed class ExistingTarget(VirtualDisk disk, bool isZero) : ConvertTarget
 {
@@ -81,6 +106,9 @@ internal sealed class StreamTarget(Stream stream, string name, ImageCreateOption
     public override bool NeedsOrder => true;
 
     public override Task<ConvertResult> CopyAsync(IBlockDevice source, ConvertOptions options, IProgress<OperationProgress>? progress, CancellationToken cancellationToken) =>
+        ExportOperation.RunAsync(source, stream, image, name, options, progress, cancellationToken);
+
+    public override Task<ConvertResult> CopyAsync(StreamSource source, ConvertOptions options, IProgress<OperationProgress>? progress, CancellationToken cancellationToken) =>
         ExportOperation.RunAsync(source, stream, image, name, options, progress, cancellationToken);
 
     public override ValueTask CompleteAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;

@@ -12,7 +12,7 @@ internal static class TargetFinder
     /// <summary>Opens the target of a conversion.</summary>
     /// <param name="session">The run.</param>
     /// <param name="path">The target's name; - is standard output.</param>
-    /// <param name="source">What will be read.</param>
+    /// <param name="source">What will be read; null for a stream.</param>
     /// <param name="options">The image to make; of a target that exists only the format counts.</param>
     /// <param name="useExisting">Writes over an image that exists.</param>
     /// <param name="isKnownZero">The user vouches that an image that exists reads as zeros.</param>
@@ -20,7 +20,7 @@ internal static class TargetFinder
     public static async ValueTask<ConvertTarget> OpenAsync(
         CliSession session,
         string path,
-        VirtualDisk source,
+        VirtualDisk? source,
         ImageCreateOptions options,
         bool useExisting,
         bool isKnownZero,
@@ -35,7 +35,11 @@ internal static class TargetFinder
         }
 
         var identity = FileIdentity.Of(path);
-        RefuseSource(session, path, source);
+        if (source is not null)
+        {
+            RefuseSource(session, path, source);
+        }
+
         switch (identity.Kind)
         {
             case FileKind.Folder:
@@ -52,14 +56,19 @@ internal static class TargetFinder
                         $"a new {Values.NameOf(options.Format)} image is only made in a file. Convert to a file, use -O raw, or -n to write into an image that the device holds.", path);
                 }
 
-                return await OpenExistingAsync(session, path, source, options, isKnownZero, cancellationToken);
+                return await OpenExistingAsync(session, path, source?.Length ?? options.Size, options, isKnownZero, cancellationToken);
 
             case FileKind.Missing or FileKind.Regular when !useExisting:
                 session.Trace($"creating '{path}', which gets its name when it is complete");
+                if (options.Size is null)
+                {
+                    return await OpenGrowingAsync(session, path, options, cancellationToken);
+                }
+
                 return await NewImageTarget.CreateAsync(session, session.Resolver.Canonicalize(path), options, cancellationToken);
 
             default:
-                return await OpenExistingAsync(session, path, source, options, isKnownZero, cancellationToken);
+                return await OpenExistingAsync(session, path, source?.Length ?? options.Size, options, isKnownZero, cancellationToken);
         }
     }
 
@@ -85,18 +94,30 @@ internal static class TargetFinder
 
     private static string Shown(string path) => path == "-" ? "standard output" : path;
 
+    private static async ValueTask<GrowingTarget> OpenGrowingAsync(CliSession session, string path, ImageCreateOptions options, CancellationToken cancellationToken)
+    {
+        var image = await GrowingImage.CreateAsync(session.Resolver.Canonicalize(path), options, session.Resolver, cancellationToken);
+        if (image.IsSpooled)
+        {
+            session.Say(
+                $"only the pipe's end will tell the disk's size, and a new {Values.NameOf(options.Format)} image needs it first: the bytes wait in '{image.TemporaryName}' until then. With --size they need not.");
+        }
+
+        return new GrowingTarget(image);
+    }
+
     private static async ValueTask<ConvertTarget> OpenExistingAsync(
-        CliSession session, string path, VirtualDisk source, ImageCreateOptions options, bool isKnownZero, CancellationToken cancellationToken)
+        CliSession session, string path, long? sourceLength, ImageCreateOptions options, bool isKnownZero, CancellationToken cancellationToken)
     {
         var open = new ImageOpenOptions { Writable = true, Format = options.Format, Io = options.Io, OnWarning = session.Warn };
         var disk = await DiskOpening.OpenAsync(session, path, open, cancellationToken);
-        if (disk.Length >= source.Length)
+        if (disk.Length >= (sourceLength ?? 0))
         {
             return new ExistingTarget(disk, isKnownZero);
         }
 
         var length = disk.Length;
         await disk.DisposeAsync();
-        throw new StorageException($"output file is smaller than input file: it has {length} bytes, the input {source.Length}.", path);
+        throw new StorageException($"output file is smaller than input file: it has {length} bytes, the input {sourceLength}.", path);
     }
 }

@@ -24,18 +24,16 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
     /// <exception cref="ImageException">It could not be created; nothing is left behind.</exception>
     public async ValueTask<VirtualDisk> RunAsync(CancellationToken cancellationToken)
     {
-        Check();
+        Check(options, path);
         var target = resolver.Exists(path) ? resolver.Canonicalize(path) : path;
         OpenedChain? parents = null;
         UnpublishedFile? unpublished = null;
         try
         {
             parents = options.Parent is null ? null : await OpenParentAsync(options.Parent, target, cancellationToken).ConfigureAwait(false);
-            var replaced = await LockReplacedAsync(target, cancellationToken).ConfigureAwait(false);
-            var temporary = $"{target}.{Guid.NewGuid().ToString("N")[..12]}.part";
-            var storage = await resolver.OpenAsync(temporary, StorageOpenOptions.ForCreating with { Io = options.Io }, cancellationToken).ConfigureAwait(false);
+            unpublished = await UnpublishedFile.CreateAsync(resolver, target, options.Io, cancellationToken).ConfigureAwait(false);
+            var storage = unpublished.Storage;
             _owned.Add(storage);
-            unpublished = new UnpublishedFile(resolver, storage, target, replaced);
             var identifiers = VhdxCreation.Identifiers(options, parents?.Images[0]);
             await WriteAsync(storage, target, parents, identifiers, cancellationToken).ConfigureAwait(false);
 
@@ -83,7 +81,10 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
         }
     }
 
-    private void Check()
+    /// <summary>Refuses what cannot be created, before there is a file.</summary>
+    /// <exception cref="ArgumentException">The options contradict each other.</exception>
+    /// <exception cref="UnsupportedImageException">The format cannot hold such a disk.</exception>
+    public static void Check(ImageCreateOptions options, string path)
     {
         if (options.Kind == ImageKind.Differencing != options.Parent is not null)
         {
@@ -122,12 +123,12 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
 
         if (options is { Format: ImageFormat.Vhd, Size: { } size })
         {
-            CheckVhd(size);
+            CheckVhd(options, size, path);
         }
     }
 
     // Before there is a file, so that the refusal names the image and not the temporary file.
-    private void CheckVhd(long size)
+    private static void CheckVhd(ImageCreateOptions options, long size, string path)
     {
         var effective = VhdCreator.EffectiveSize(size, options.ChsCompatible).Size;
         if (options.Kind != ImageKind.Fixed)
@@ -175,20 +176,6 @@ internal sealed class ImageCreation(string path, ImageCreateOptions options, ISt
         return chain.Images[0] is { Format: ImageFormat.Vhd, Vhd.UniqueId: var id } image && id == Guid.Empty
             ? new UnsupportedImageException($"'{image.Path}' has an identifier of all zeros, by which a child would take it for a raw file. Convert it to a new image first.", image.Path)
             : null;
-    }
-
-    private async ValueTask<IStorage?> LockReplacedAsync(string target, CancellationToken cancellationToken)
-    {
-        if (!resolver.Exists(target))
-        {
-            return null;
-        }
-
-        var storage = await resolver.OpenAsync(target, StorageOpenOptions.ForWriting, cancellationToken).ConfigureAwait(false);
-        _owned.Add(storage);
-        return storage.Traits.IsBlockDevice
-            ? throw new UnsupportedImageException($"'{target}' is a block device, which an image cannot be created in the place of. Write onto it instead.", target)
-            : storage;
     }
 
     private async ValueTask WriteAsync(IStorage storage, string target, OpenedChain? parents, VhdxIdentifiers identifiers, CancellationToken cancellationToken)

@@ -1,3 +1,4 @@
+using VhdCore.Errors;
 using VhdCore.Storage;
 
 namespace VhdCore.Disks;
@@ -6,7 +7,6 @@ namespace VhdCore.Disks;
 internal sealed class UnpublishedFile : IAsyncDisposable
 {
     private readonly IStorageResolver _resolver;
-    private readonly IStorage _storage; // owned by the layer over it
     private readonly IStorage? _replaced;
     private readonly string _name;
     private bool _isClosed;
@@ -18,11 +18,14 @@ internal sealed class UnpublishedFile : IAsyncDisposable
     public UnpublishedFile(IStorageResolver resolver, IStorage storage, string name, IStorage? replaced)
     {
         _resolver = resolver;
-        _storage = storage;
+        Storage = storage;
         _name = name;
         _replaced = replaced;
         TemporaryName = storage.Name;
     }
+
+    /// <summary>The file. Owned by the layer over it.</summary>
+    public IStorage Storage { get; }
 
     /// <summary>The name until then.</summary>
     public string TemporaryName { get; }
@@ -30,8 +33,34 @@ internal sealed class UnpublishedFile : IAsyncDisposable
     /// <summary>The file has its own name, durably.</summary>
     public bool IsPublished { get; private set; }
 
+    /// <summary>Makes the file, empty, after locking what it will replace.</summary>
+    /// <param name="resolver">Whose names these are.</param>
+    /// <param name="name">The name it is to have.</param>
+    /// <param name="io">How requests reach it.</param>
+    /// <param name="cancellationToken">Ends it; nothing is left behind.</param>
+    /// <exception cref="ImageException">What has the name is in use or is no file, or the medium failed.</exception>
+    public static async ValueTask<UnpublishedFile> CreateAsync(IStorageResolver resolver, string name, IoSettings io, CancellationToken cancellationToken)
+    {
+        var replaced = await LockReplacedAsync(resolver, name, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var temporary = $"{name}.{Guid.NewGuid().ToString("N")[..12]}.part";
+            var storage = await resolver.OpenAsync(temporary, StorageOpenOptions.ForCreating with { Io = io }, cancellationToken).ConfigureAwait(false);
+            return new UnpublishedFile(resolver, storage, name, replaced);
+        }
+        catch
+        {
+            if (replaced is not null)
+            {
+                await replaced.DisposeAsync().ConfigureAwait(false);
+            }
+
+            throw;
+        }
+    }
+
     /// <summary>Gives the file its name.</summary>
-    /// <exception cref="Errors.StorageException">The name cannot be given; the file keeps its temporary one.</exception>
+    /// <exception cref="StorageException">The name cannot be given; the file keeps its temporary one.</exception>
     public async ValueTask PublishAsync(CancellationToken cancellationToken)
     {
         if (OperatingSystem.IsWindows())
@@ -39,7 +68,7 @@ internal sealed class UnpublishedFile : IAsyncDisposable
             await ReleaseReplacedAsync().ConfigureAwait(false); // an open file cannot be replaced there
         }
 
-        await _storage.RenameOrThrowAsync(_name, cancellationToken).ConfigureAwait(false);
+        await Storage.RenameOrThrowAsync(_name, cancellationToken).ConfigureAwait(false);
         IsPublished = true;
         await ReleaseReplacedAsync().ConfigureAwait(false);
     }
@@ -65,5 +94,23 @@ internal sealed class UnpublishedFile : IAsyncDisposable
 
     public async ValueTask DisposeAsync() => await CloseAsync().ConfigureAwait(false);
 
-    private ValueTask ReleaseReplacedAsync() => _replaced?.DisposeAsync() ?? default;
+    /// <summary>Lets others have what will be replaced.</summary>
+    public ValueTask ReleaseReplacedAsync() => _replaced?.DisposeAsync() ?? default;
+
+    private static async ValueTask<IStorage?> LockReplacedAsync(IStorageResolver resolver, string name, CancellationToken cancellationToken)
+    {
+        if (!resolver.Exists(name))
+        {
+            return null;
+        }
+
+        var storage = await resolver.OpenAsync(name, StorageOpenOptions.ForWriting, cancellationToken).ConfigureAwait(false);
+        if (storage.Traits.IsBlockDevice)
+        {
+            await storage.DisposeAsync().ConfigureAwait(false);
+            throw new UnsupportedImageException($"'{name}' is a block device, which an image cannot be created in the place of. Write onto it instead.", name);
+        }
+
+        return storage;
+    }
 }

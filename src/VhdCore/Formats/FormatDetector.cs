@@ -17,7 +17,7 @@ internal static class FormatDetector
     private const int FrontSize = 2048; // bytes: the footer's copy, a header behind it, a tar's first header
 
     // Behind a fixed disk's footer, tools that round a file's length up leave at most this many zeros.
-    private const int TailSize = 64 << 10; // bytes
+    internal const int TailSize = 64 << 10; // bytes
 
     /// <summary>The format of the storage.</summary>
     /// <exception cref="UnsupportedImageException">The bytes are another format's, which the message names.</exception>
@@ -33,6 +33,14 @@ internal static class FormatDetector
         await storage.ReadExactAsync(tailOffset, tail, "the last bytes", cancellationToken).ConfigureAwait(false);
         return Detect(front, tail, tailOffset, storage.Name);
     }
+
+    /// <summary>What the front alone says, of something whose end is not known yet: VHDX, a VHD with a copy of its footer, or null for what may be raw or a fixed VHD.</summary>
+    /// <exception cref="UnsupportedImageException">The bytes are another format's, which the message names.</exception>
+    internal static ImageFormat? DetectFront(ReadOnlySpan<byte> front, string name) =>
+        front.StartsWith("vhdxfile"u8) ? ImageFormat.Vhdx
+        : HasVhdFront(front) || LooksLikeDamagedFront(front) ? ImageFormat.Vhd
+        : ForeignFormat.Recognize(front) is { } foreign ? throw Foreign(foreign, name)
+        : null;
 
     /// <summary>The format of a storage that begins with <paramref name="front"/> and from <paramref name="tailOffset"/> on ends with <paramref name="tail"/>.</summary>
     internal static ImageFormat Detect(ReadOnlySpan<byte> front, ReadOnlySpan<byte> tail, long tailOffset, string name)
@@ -51,10 +59,7 @@ internal static class FormatDetector
 
         if (ForeignFormat.Recognize(front) is { } foreign)
         {
-            throw new UnsupportedImageException(
-                $"'{name}' is {foreign.Name}, which is not handled here. {foreign.NextStep} " +
-                "To use its bytes as they are, give the format: -f raw.",
-                name, fileOffset: 0);
+            throw Foreign(foreign, name);
         }
 
         if (LooksLikeDamagedFooter(tail) || LooksLikeDamagedFront(front) || HasFooterBeforeZeros(tail, tailOffset))
@@ -72,6 +77,9 @@ internal static class FormatDetector
 
         return ImageFormat.Raw;
     }
+
+    private static UnsupportedImageException Foreign(ForeignFormat foreign, string name) => new(
+        $"'{name}' is {foreign.Name}, which is not handled here. {foreign.NextStep} To use its bytes as they are, give the format: -f raw.", name, fileOffset: 0);
 
     private static bool HasFooterAtEnd(ReadOnlySpan<byte> tail) =>
         (tail.Length >= VhdLayout.FooterSize && IsCookie(tail[^VhdLayout.FooterSize..]))

@@ -89,7 +89,7 @@ public static class ConvertOperation
         return count;
     }
 
-    private static void CheckSparseSize(int size)
+    internal static void CheckSparseSize(int size)
     {
         if (size != 0 && (size < 512 || size > WindowSize || !BitOperations.IsPow2(size)))
         {
@@ -100,16 +100,11 @@ public static class ConvertOperation
     /// <summary>One copy under way: a buffer for each worker, and the counts.</summary>
     private sealed class Copy(IBlockDevice source, IBlockDevice target, ConvertOptions options, long length, int jobs, ProgressMeter progress) : IDisposable
     {
-        // Where zeros have to be written or punched, runs below this size cost less as part of the write around them.
-        private const int MinZeroRequest = 64 << 10; // bytes
-
         private readonly WorkerBuffer?[] _buffers = new WorkerBuffer?[jobs];
-        private readonly int _grain = options.TargetIsZero || options.SparseSize == 0 ? options.SparseSize : Math.Max(options.SparseSize, MinZeroRequest);
+        private readonly TargetWriter _writer = new(target, options);
         private readonly RangeCloner? _cloner = options is { AllowCloning: true, TargetIsZero: true, SparseSize: not 0 } ? RangeCloner.Create(source, target) : null;
         private long _cloned;
         private long _read;
-        private long _written;
-        private long _zero;
 
         public async Task<ConvertResult> RunAsync(CancellationToken cancellationToken)
         {
@@ -119,7 +114,7 @@ public static class ConvertOperation
                 token => windows.NextAsync(MaxZeroLength, token),
                 CopyAsync,
                 cancellationToken).ConfigureAwait(false);
-            return new ConvertResult(_read, _written, _zero) { BytesCloned = _cloned };
+            return new ConvertResult(_read, _writer.BytesWritten, _writer.BytesZero) { BytesCloned = _cloned };
         }
 
         public void Dispose()
@@ -135,14 +130,14 @@ public static class ConvertOperation
             if (window.IsZero)
             {
                 await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
-                await ZeroAsync(window.Offset, window.Length, cancellationToken).ConfigureAwait(false);
+                await _writer.ZeroAsync(window.Offset, window.Length, cancellationToken).ConfigureAwait(false);
             }
             else if (!await TryCloneAsync(window, turn, cancellationToken).ConfigureAwait(false))
             {
                 var buffer = _buffers[worker] ??= new WorkerBuffer(WindowSize);
                 await ReadAsync(window, buffer, cancellationToken).ConfigureAwait(false);
                 await turn.WaitAsync(cancellationToken).ConfigureAwait(false);
-                await WriteAsync(window, buffer, cancellationToken).ConfigureAwait(false);
+                await _writer.WriteAsync(window.Offset, buffer, (int)window.Length, cancellationToken).ConfigureAwait(false);
             }
 
             progress.Add(window.Length);
@@ -168,7 +163,7 @@ public static class ConvertOperation
             }
 
             Interlocked.Add(ref _cloned, cloned);
-            Interlocked.Add(ref _zero, window.Length - cloned);
+            _writer.AddZero(window.Length - cloned);
             return true;
         }
 
@@ -185,44 +180,6 @@ public static class ConvertOperation
             }
 
             buffer.Span(filled, (int)window.Length - filled).Clear();
-        }
-
-        private async ValueTask WriteAsync(DiskWindow window, WorkerBuffer buffer, CancellationToken cancellationToken)
-        {
-            var start = 0;
-            var length = (int)window.Length;
-            while (start < length)
-            {
-                var run = ZeroScan.FirstRun(buffer.Span(start, length - start), _grain, out var isZero);
-                if (isZero)
-                {
-                    await ZeroAsync(window.Offset + start, run, cancellationToken).ConfigureAwait(false);
-                }
-                else
-                {
-                    await DeviceRequest.WriteAsync(target, window.Offset + start, buffer.Slice(start, run), cancellationToken).ConfigureAwait(false);
-                    Interlocked.Add(ref _written, run);
-                }
-
-                start += run;
-            }
-        }
-
-        private async ValueTask ZeroAsync(long offset, long count, CancellationToken cancellationToken)
-        {
-            if (options.SparseSize == 0)
-            {
-                await DeviceRequest.WriteZerosAsync(target, offset, count, cancellationToken).ConfigureAwait(false);
-                Interlocked.Add(ref _written, count);
-                return;
-            }
-
-            if (!options.TargetIsZero)
-            {
-                await DeviceRequest.ZeroAsync(target, offset, count, cancellationToken).ConfigureAwait(false);
-            }
-
-            Interlocked.Add(ref _zero, count);
         }
     }
 }

@@ -48,12 +48,50 @@ public static class ExportOperation
         }
 
         Check(image, name);
-        await using var device = IsDynamic(image)
+        ForwardDevice device = IsDynamic(image)
             ? new DynamicForwardDevice(target, name, size, VhdStreamPlan.Create(Parameters(image, size), await PresentAsync(source, image, size, options, cancellationToken).ConfigureAwait(false), name))
             : OpenFlat(target, name, image, size);
         await device.BeginAsync(cancellationToken).ConfigureAwait(false);
         var result = await ConvertOperation.RunAsync(source, device, options, progress, cancellationToken).ConfigureAwait(false);
         await device.CompleteAsync(size, cancellationToken).ConfigureAwait(false);
+        return result;
+    }
+
+    /// <summary>Sends what comes out of one stream down another.</summary>
+    /// <param name="source">The disk; in its own order. For a dynamic VHD, of known size.</param>
+    /// <param name="target">As above.</param>
+    /// <param name="image">As above; its size is the source's.</param>
+    /// <param name="name">As above.</param>
+    /// <param name="options">As above.</param>
+    /// <param name="progress">As above; of a length that is not known yet, the total is 0.</param>
+    /// <param name="cancellationToken">As above.</param>
+    /// <exception cref="UnsupportedImageException">The source or the image does not allow it; the message says what does.</exception>
+    /// <inheritdoc cref="RunAsync(IBlockDevice, Stream, ImageCreateOptions, string, ConvertOptions?, IProgress{OperationProgress}?, CancellationToken)"/>
+    public static async Task<ConvertResult> RunAsync(
+        StreamSource source,
+        Stream target,
+        ImageCreateOptions image,
+        string name,
+        ConvertOptions? options = null,
+        IProgress<OperationProgress>? progress = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(target);
+        ArgumentNullException.ThrowIfNull(image);
+        ArgumentNullException.ThrowIfNull(name);
+        options = Forward(options ?? new ConvertOptions());
+        Check(image, name);
+        if (!source.IsInOrder)
+        {
+            throw new UnsupportedImageException(
+                $"'{source.Name}': its blocks come in another order than the disk's, so they cannot go down a pipe as they come. Convert to a file, and send that.", source.Name);
+        }
+
+        ForwardDevice device = IsDynamic(image) ? OpenDynamic(source, target, image, name, options) : OpenFlat(target, name, image, source.Length);
+        await device.BeginAsync(cancellationToken).ConfigureAwait(false);
+        var result = await source.CopyToAsync(device, options, progress, cancellationToken).ConfigureAwait(false);
+        await device.CompleteAsync(source.Length!.Value, cancellationToken).ConfigureAwait(false);
         return result;
     }
 
@@ -101,6 +139,19 @@ public static class ExportOperation
     {
         var effective = VhdCreator.EffectiveSize(size, image.ChsCompatible).Size;
         return new BitArray((int)VhdCreator.EntryCount(effective, image.BlockSize ?? VhdLayout.DefaultBlockSize, name), options.SparseSize == 0);
+    }
+
+    private static DynamicForwardDevice OpenDynamic(StreamSource source, Stream target, ImageCreateOptions image, string name, ConvertOptions options)
+    {
+        if (source.Length is not { } size)
+        {
+            throw new UnsupportedImageException(
+                $"'{name}': a dynamic VHD begins with a table that is made for the disk's size, and of '{source.Name}' only the end will tell that. Give the size (--size), or send a fixed VHD or raw bytes.", name);
+        }
+
+        var present = Blocks(image, size, options, name);
+        source.Content.MarkPresent(present, image.BlockSize ?? VhdLayout.DefaultBlockSize);
+        return new DynamicForwardDevice(target, name, size, VhdStreamPlan.Create(Parameters(image, size), present, name));
     }
 
     private static async ValueTask<BitArray> PresentAsync(IBlockDevice source, ImageCreateOptions image, long size, ConvertOptions options, CancellationToken cancellationToken)
