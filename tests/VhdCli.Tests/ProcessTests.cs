@@ -83,16 +83,16 @@ public sealed class ProcessTests
         using var folder = new TempFolder();
         Tools.Run("mkfifo", folder["pipe"]).EnsureSuccess();
         using var process = Start("convert", "-q", "-O", "raw", folder["pipe"], folder["b.raw"]);
-        using var writer = await Task.Run(() => new FileStream(folder["pipe"], FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0)).WaitAsync(Patience);
+        using var writer = await Task.Run(() => new FileStream(folder["pipe"], FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0)).WaitAsync(Patience.Hang);
         await writer.WriteAsync(new byte[8192]);
         var clock = Stopwatch.StartNew();
-        while (!Directory.EnumerateFiles(folder.Path, "*.part").Any() && !process.HasExited && clock.Elapsed < Patience)
+        while (!Directory.EnumerateFiles(folder.Path, "*.part").Any() && !process.HasExited && clock.Elapsed < Patience.Hang)
         {
             await Task.Delay(5);
         }
 
         Tools.Run("kill", $"-{signal}", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)).EnsureSuccess();
-        await process.WaitForExitAsync().WaitAsync(Patience);
+        await process.WaitForExitAsync().WaitAsync(Patience.Hang);
         Assert.Equal(exitCode, process.ExitCode);
         Assert.Equal([folder["pipe"]], Directory.GetFileSystemEntries(folder.Path));
     }
@@ -107,10 +107,10 @@ public sealed class ProcessTests
         File.WriteAllBytes(folder["a.raw"], new byte[4 * Images.MiB]); // more than a pipe holds
         Tools.Run("mkfifo", folder["pipe"]).EnsureSuccess();
         using var process = Start("convert", "-q", "-f", "raw", "-O", "vhd", "-S", "0", folder["a.raw"], folder["pipe"]);
-        using var reader = await Task.Run(() => new FileStream(folder["pipe"], FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0)).WaitAsync(Patience);
+        using var reader = await Task.Run(() => new FileStream(folder["pipe"], FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0)).WaitAsync(Patience.Hang);
         await reader.ReadExactlyAsync(new byte[4096]); // it is under way; the rest is left in the pipe
         Tools.Run("kill", $"-{signal}", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)).EnsureSuccess();
-        await process.WaitForExitAsync().WaitAsync(Patience);
+        await process.WaitForExitAsync().WaitAsync(Patience.Hang);
         Assert.Equal(exitCode, process.ExitCode);
     }
 
@@ -164,6 +164,7 @@ public sealed class ProcessTests
         }
 
         Run("convert", "-q", "-O", "vhd", folder["a.raw"], folder["b.vhd"]).EnsureSuccess();
+        Assert.Empty(Directory.EnumerateFiles(folder.Path, "*.part")); // what a killed one left, too
         Assert.Equal(Images.HashOf(content), Run("hash", folder["b.vhd"]).EnsureSuccess().Output.Split(' ')[0]);
     }
 

@@ -1,6 +1,10 @@
 namespace VhdCore.Simulation;
 
 /// <summary>The durability contract, held against cuts of the power at every step. VHDKIT_SIMULATION_CUTS raises the number, VHDKIT_SEED replays one run.</summary>
+/// <remarks>
+/// The simulation stands in place of the medium, and engines are the way to one: it says nothing of them. What lies between is held over both engines by the conformance suite, the model tests in
+/// files, and the kill tests of VhdCore.Interop.
+/// </remarks>
 public class SimulationTests(ITestOutputHelper output)
 {
     private const long DefaultCuts = 40_000;

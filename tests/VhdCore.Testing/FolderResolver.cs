@@ -11,7 +11,7 @@ namespace VhdCore.Testing;
 internal sealed class FolderResolver(string folder, IoSettings io, bool usePortablePath = false) : IStorageResolver
 {
     public ValueTask<IStorage> OpenAsync(string name, StorageOpenOptions options, CancellationToken cancellationToken = default) =>
-        new(new NamedStorage(this, FileStorage.Open(RealName(name), options with { Io = io }, usePortablePath), Canonicalize(name)));
+        new(new NamedStorage(this, FileStorage.Open(RealName(name), options with { Io = io, TemporaryFor = options.TemporaryFor is { } later ? RealName(later) : null }, usePortablePath), Canonicalize(name)));
 
     public bool Exists(string name) => File.Exists(RealName(name));
 

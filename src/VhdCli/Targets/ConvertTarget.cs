@@ -32,7 +32,7 @@ internal abstract class ConvertTarget : IAsyncDisposable
 }
 
 /// <summary>A new image, which gets its name when it is complete.</summary>
-internal sealed class NewImageTarget(VirtualDisk disk, string path, UnixFileMode? permissions) : ConvertTarget
+internal sealed class NewImageTarget(VirtualDisk disk) : ConvertTarget
 {
     public override IBlockDevice Device => disk.Device;
 
@@ -44,19 +44,11 @@ internal sealed class NewImageTarget(VirtualDisk disk, string path, UnixFileMode
     public static async ValueTask<NewImageTarget> CreateAsync(
         CliSession session, string path, ImageCreateOptions options, CancellationToken cancellationToken)
     {
-        UnixFileMode? permissions = !OperatingSystem.IsWindows() && File.Exists(path) ? File.GetUnixFileMode(path) : null;
         var disk = await VirtualDisk.CreateAsync(path, options with { DeferPublishing = true }, session.Resolver, cancellationToken);
-        return new NewImageTarget(disk, path, permissions);
+        return new NewImageTarget(disk);
     }
 
-    public override async ValueTask CompleteAsync(CancellationToken cancellationToken)
-    {
-        await disk.PublishAsync(cancellationToken);
-        if (permissions is { } mode && !OperatingSystem.IsWindows())
-        {
-            File.SetUnixFileMode(path, mode); // those of the file that was replaced
-        }
-    }
+    public override ValueTask CompleteAsync(CancellationToken cancellationToken) => disk.PublishAsync(cancellationToken);
 
     public override ValueTask DisposeAsync() => disk.DisposeAsync();
 }

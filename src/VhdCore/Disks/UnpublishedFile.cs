@@ -44,8 +44,7 @@ internal sealed class UnpublishedFile : IAsyncDisposable
         var replaced = await LockReplacedAsync(resolver, name, cancellationToken).ConfigureAwait(false);
         try
         {
-            var temporary = $"{name}.{Guid.NewGuid().ToString("N")[..12]}.part";
-            var storage = await resolver.OpenAsync(temporary, StorageOpenOptions.ForCreating with { Io = io }, cancellationToken).ConfigureAwait(false);
+            var storage = await CreateTemporaryAsync(resolver, name, io, cancellationToken).ConfigureAwait(false);
             return new UnpublishedFile(resolver, storage, name, replaced);
         }
         catch
@@ -96,6 +95,23 @@ internal sealed class UnpublishedFile : IAsyncDisposable
 
     /// <summary>Lets others have what will be replaced.</summary>
     public ValueTask ReleaseReplacedAsync() => _replaced?.DisposeAsync() ?? default;
+
+    private static async ValueTask<IStorage> CreateTemporaryAsync(IStorageResolver resolver, string name, IoSettings io, CancellationToken cancellationToken)
+    {
+        const int MaxAttempts = 8;
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await resolver.OpenAsync(
+                    TemporaryNames.For(name), StorageOpenOptions.ForCreating with { Io = io, TemporaryFor = name }, cancellationToken).ConfigureAwait(false);
+            }
+            catch (ImageInUseException) when (attempt < MaxAttempts)
+            {
+                // Another process took the new file for an abandoned one, in the moment before it was locked.
+            }
+        }
+    }
 
     private static async ValueTask<IStorage?> LockReplacedAsync(IStorageResolver resolver, string name, CancellationToken cancellationToken)
     {

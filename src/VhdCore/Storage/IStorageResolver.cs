@@ -67,6 +67,12 @@ public sealed record StorageOpenOptions
     /// <summary>How requests reach the medium. A resolver that knows of no such choice ignores it.</summary>
     public IoSettings Io { get; init; } = IoSettings.Default;
 
+    /// <summary>
+    /// Of what is created: the name that it will take later. It gets the permissions of what has that name now, before there is a byte in it, and what killed processes
+    /// left behind on their way to the name is removed. A resolver that knows of neither ignores it.
+    /// </summary>
+    internal string? TemporaryFor { get; init; }
+
     /// <summary>For tests: an engine of their own.</summary>
     internal IoEngine? OwnEngine { get; init; }
 }

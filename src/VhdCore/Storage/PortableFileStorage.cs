@@ -39,6 +39,11 @@ internal sealed class PortableFileStorage : FileStorage
                 Options(options));
             try
             {
+                if (!OperatingSystem.IsWindows() && options is { CreateNew: true, TemporaryFor: { } later } && File.Exists(later))
+                {
+                    File.SetUnixFileMode(handle, File.GetUnixFileMode(later));
+                }
+
                 return new PortableFileStorage(name, handle, RandomAccess.GetLength(handle), new StorageTraits { CanWrite = canWrite }, options);
             }
             catch

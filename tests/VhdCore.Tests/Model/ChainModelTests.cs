@@ -4,17 +4,21 @@ using VhdCore.Errors;
 using VhdCore.Formats;
 using VhdCore.Operations;
 using VhdCore.Primitives;
+using VhdCore.Storage;
 using VhdCore.Testing;
+using VhdCore.Tests.Storage;
 
 namespace VhdCore.Tests.Model;
 
 /// <summary>
-/// Chains against a plain byte array: requests of every kind at any alignment, from many threads, overlapping or side by side in one sector.
+/// Chains against a plain byte array: requests of every kind at any alignment, from many threads, overlapping or side by side in one sector. On a medium of
+/// moods in memory, and in files over each engine.
 /// VHDKIT_SEED repeats the requests of one seed; what the threads make of them differs.
 /// </summary>
 public class ChainModelTests
 {
     private const int SeedCount = 30;
+    private const int SeedCountInFiles = 2; // of each format over each engine
     private const int Rounds = 5;
     private const int Workers = 6;
     private const int RequestsOfAWorker = 25;
@@ -23,6 +27,34 @@ public class ChainModelTests
         ? [seed]
         : [.. Enumerable.Range(1, SeedCount)];
 
+    public static TheoryData<string, string, int> EnginesAndSeeds
+    {
+        get
+        {
+            var data = new TheoryData<string, string, int>();
+            foreach (var engine in FileEngines.Keys)
+            {
+                foreach (var format in new[] { "vhd", "vhdx" })
+                {
+                    for (var seed = 1; seed <= SeedCountInFiles; seed++)
+                    {
+                        data.Add(engine, format, seed);
+                    }
+                }
+            }
+
+            return data;
+        }
+    }
+
+    private static Dictionary<string, IoSettings> FileEngines { get; } = new()
+    {
+        ["ring"] = Engines.Ring,
+        ["direct ring"] = Engines.DirectRing,
+        ["threads"] = Engines.Threads,
+        ["direct threads"] = Engines.DirectThreads,
+    };
+
     [Theory]
     [MemberData(nameof(Seeds))]
     public Task A_chain_of_vhd_holds_what_a_byte_array_would(int seed) => RunAsync(seed, ModelChain.CreateVhdAsync);
@@ -30,6 +62,21 @@ public class ChainModelTests
     [Theory]
     [MemberData(nameof(Seeds))]
     public Task A_chain_of_vhdx_holds_what_a_byte_array_would(int seed) => RunAsync(seed, ModelChain.CreateVhdxAsync);
+
+    [Theory]
+    [MemberData(nameof(EnginesAndSeeds))]
+    public async Task A_chain_in_files_holds_what_a_byte_array_would(string engine, string format, int seed)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "only Linux has both engines, and files with holes");
+        var io = Engines.Require(FileEngines[engine]);
+        using var folder = new TempFolder();
+        await RunAsync(seed, async random =>
+        {
+            var chain = await (format == "vhdx" ? ModelChain.CreateVhdxAsync(random) : ModelChain.CreateVhdAsync(random));
+            await chain.MoveToFilesAsync(folder.Path, io);
+            return chain;
+        });
+    }
 
     private static async Task RunAsync(int seed, Func<Random, Task<ModelChain>> create)
     {
@@ -53,7 +100,7 @@ public class ChainModelTests
                     case 1:
                         // As a killed process leaves it: in a VHDX, with a log.
                         Assert.Equal(BlockStatus.Ok, await disk.Device.FlushAsync());
-                        chain.RememberLeaf();
+                        await chain.RememberLeafAsync();
                         await disk.DisposeAsync();
                         chain.RestoreLeaf();
                         disk = await OpenAsync(chain);

@@ -17,6 +17,7 @@ internal sealed class ModelChain
 
     private readonly List<string> _description = [];
     private readonly MemoryStorageResolver _memory;
+    private FolderResolver? _files;
 
     private ModelChain(IStorageResolver resolver, MemoryStorageResolver memory)
     {
@@ -24,7 +25,7 @@ internal sealed class ModelChain
         _memory = memory;
     }
 
-    public IStorageResolver Resolver { get; }
+    public IStorageResolver Resolver { get; private set; }
 
     /// <summary>Bytes that releases are whole multiples of now and then.</summary>
     public int ReleaseUnit { get; private init; } = 4096;
@@ -75,11 +76,44 @@ internal sealed class ModelChain
         return chain;
     }
 
+    /// <summary>Moves the images into files, which are reached so from here on.</summary>
+    public async Task MoveToFilesAsync(string folder, IoSettings io)
+    {
+        var files = new FolderResolver(folder, io);
+        foreach (var name in _memory.Names)
+        {
+            await using var from = await _memory.OpenAsync(name, StorageOpenOptions.ForReading);
+            await CopyAsync(from, files.RealName(name));
+            _memory.Delete(name);
+        }
+
+        Resolver = _files = files;
+    }
+
     /// <summary>Remembers the leaf's file as it is now, though it is open.</summary>
-    public void RememberLeaf() => _memory.Copy(Leaf, Remembered);
+    public async Task RememberLeafAsync()
+    {
+        if (_files is null)
+        {
+            _memory.Copy(Leaf, Remembered);
+            return;
+        }
+
+        await using var open = FileStorage.Open(_files.RealName(Leaf), StorageOpenOptions.ForReading with { Sharing = StorageSharing.Force, Io = IoSettings.Batch });
+        await CopyAsync(open, _files.RealName(Remembered));
+    }
 
     /// <summary>Puts the leaf's file back as it was remembered: as a process leaves it that is killed.</summary>
-    public void RestoreLeaf() => _memory.Copy(Remembered, Leaf);
+    public void RestoreLeaf()
+    {
+        if (_files is null)
+        {
+            _memory.Copy(Remembered, Leaf);
+            return;
+        }
+
+        File.Move(_files.RealName(Remembered), _files.RealName(Leaf), overwrite: true);
+    }
 
     /// <summary>What the independent reader finds in a chain of VHDX.</summary>
     public async Task<byte[]> ReadPlainlyAsync()
@@ -87,7 +121,9 @@ internal sealed class ModelChain
         var files = new List<Stream>();
         for (var name = Leaf; name is not null; name = NextBelow(name))
         {
-            files.Add(new StorageStream(await _memory.OpenAsync(name, StorageOpenOptions.ForReading)));
+            files.Add(_files is null
+                ? new StorageStream(await _memory.OpenAsync(name, StorageOpenOptions.ForReading))
+                : new FileStream(_files.RealName(name), FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
         }
 
         using var chain = PlainVhdxChain.Open([.. files]);
@@ -95,6 +131,26 @@ internal sealed class ModelChain
     }
 
     public override string ToString() => string.Join(" <- ", _description);
+
+    // Holes stay holes: a block may be 256 MiB.
+    private static async Task CopyAsync(IStorage from, string name)
+    {
+        await using var to = FileStorage.Open(name, StorageOpenOptions.ForCreating with { Io = IoSettings.Batch });
+        await to.SetLengthOrThrowAsync(from.Length);
+        var chunk = new byte[1 << 20];
+        for (long offset = 0; offset < from.Length;)
+        {
+            var run = from.Map(offset, Math.Min(chunk.Length, from.Length - offset));
+            if (!run.IsHole)
+            {
+                var part = chunk.AsMemory(0, (int)run.Length);
+                await from.ReadExactAsync(offset, part);
+                await to.WriteExactAsync(offset, part);
+            }
+
+            offset += run.Length;
+        }
+    }
 
     // Images are named by their place, from the base on.
     private static string? NextBelow(string name)

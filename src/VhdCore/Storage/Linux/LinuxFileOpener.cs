@@ -22,15 +22,26 @@ internal static class LinuxFileOpener
                 RefuseOtherKinds(name, TryDescribe(name, out var named) ? named : throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options));
             }
 
+            if (options is { CreateNew: true, TemporaryFor: { } later })
+            {
+                TemporaryNames.RemoveAbandoned(later);
+            }
+
             var handle = OpenHandle(name, options);
             try
             {
+                TakePermissions(name, handle, options);
                 var about = DescribeHandle(name, handle, options);
                 RefuseOtherKinds(name, about);
                 var isDirect = SetFlags(name, handle, options);
                 if (options.Sharing == StorageSharing.Default)
                 {
                     LinuxImageLock.Acquire(handle, name, options.Access);
+                }
+
+                if (options is { CreateNew: true, TemporaryFor: not null } && !(TryDescribe(name, out var created) && created.IsSameFile(about)))
+                {
+                    throw new ImageInUseException($"'{name}' was taken for an abandoned file, and removed, before it could be locked. Try again.", name);
                 }
 
                 // Another file may have been renamed over this one before the lock was taken; then the lock is on a file without a name.
@@ -49,6 +60,32 @@ internal static class LinuxFileOpener
         }
     }
 
+    /// <summary>Removes a file, unless somebody has it open, or the file system has no locks to tell.</summary>
+    /// <remarks>
+    /// The locks are held until the name is gone. Whoever makes a file has its name before its locks, so that this can come between: it looks for its name once it has the locks.
+    /// </remarks>
+    public static void RemoveUnlessInUse(string name)
+    {
+        if (!TryDescribe(name, out var named) || !named.IsRegularFile)
+        {
+            return;
+        }
+
+        try
+        {
+            using var handle = OpenHandle(name, StorageOpenOptions.ForWriting);
+            if (LinuxImageLock.Acquire(handle, name, StorageAccess.ReadWrite)
+                && TryDescribe(name, out var current) && current.IsSameFile(DescribeHandle(name, handle, StorageOpenOptions.ForWriting)))
+            {
+                File.Delete(name);
+            }
+        }
+        catch (ImageException)
+        {
+            // A conversion that is under way, or nothing that we may touch.
+        }
+    }
+
     /// <summary>Whether there is a file or block device of that name.</summary>
     public static bool Exists(string name) => TryDescribe(name, out var about) && (about.IsRegularFile || about.IsBlockDevice);
 
@@ -63,10 +100,35 @@ internal static class LinuxFileOpener
         int descriptor;
         do
         {
-            descriptor = LinuxCalls.Open(name, flags, mode: 0x1B6); // 0666, less the umask
+            descriptor = LinuxCalls.Open(name, flags, WillReplace(options) ? 0x180U : 0x1B6U); // 0600; 0666, less the umask
         }
         while (descriptor < 0 && Marshal.GetLastPInvokeError() == LinuxErrors.EINTR);
         return descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true) : throw LinuxErrors.OpenFailed(name, Marshal.GetLastPInvokeError(), options);
+    }
+
+    private static bool WillReplace(StorageOpenOptions options) => options is { CreateNew: true, TemporaryFor: { } later } && TryDescribe(later, out _);
+
+    // What will replace a file is its maker's alone until it has that file's permissions.
+    private static void TakePermissions(string name, SafeFileHandle handle, StorageOpenOptions options)
+    {
+        if (options is not { CreateNew: true, TemporaryFor: { } later })
+        {
+            return;
+        }
+
+        const UnixFileMode Permissions = (UnixFileMode)0x1FF; // 0777
+        try
+        {
+            if (!OperatingSystem.IsWindows() && TryDescribe(later, out var replaced))
+            {
+                File.SetUnixFileMode(handle, (UnixFileMode)replaced.Mode & Permissions);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            File.Delete(name);
+            throw new StorageException($"'{name}': the permissions of '{later}' cannot be given to it: {e.Message}", name, inner: e);
+        }
     }
 
     private static unsafe LinuxCalls.StatXBuffer DescribeHandle(string name, SafeFileHandle handle, StorageOpenOptions options)

@@ -37,8 +37,9 @@ internal static class LinuxImageLock
     }
 
     /// <summary>Takes the locks of a reader or writer; on file systems without such locks, none.</summary>
+    /// <returns>False where there are none.</returns>
     /// <exception cref="ImageInUseException">Someone holds what this excludes, or excludes this.</exception>
-    public static void Acquire(SafeFileHandle file, string name, StorageAccess access)
+    public static bool Acquire(SafeFileHandle file, string name, StorageAccess access)
     {
         var used = access == StorageAccess.ReadWrite
             ? Permissions.ConsistentRead | Permissions.Write | Permissions.Resize
@@ -47,13 +48,15 @@ internal static class LinuxImageLock
 
         if (!Hold(file, name, access, UsedByte, used) || !Hold(file, name, access, NotSharedByte, notShared))
         {
-            return;
+            return false;
         }
 
         if (IsHeldByOthers(file, NotSharedByte, used) || IsHeldByOthers(file, UsedByte, notShared))
         {
             throw InUse(name, access, IsHeldByOthers(file, UsedByte, Permissions.Write | Permissions.Resize) ? "a writer" : "a reader that excludes writers");
         }
+
+        return true;
     }
 
     /// <summary>Gives up all that <see cref="Acquire"/> took, at once even where a child process still shares the open file.</summary>
