@@ -52,6 +52,7 @@ internal readonly record struct FuzzVariant(bool ReadsAtOnce, bool IgnoresChecks
 internal static class Oracle
 {
     private const long MaxComparedLength = 2L << 20; // bytes of disk; of a longer one, what either reader says is there
+    private const int MaxDepth = 3; // images in a chain of the corpus
     private const int MaxRuns = 200_000;
 
     /// <exception cref="OracleException">The library broke its word.</exception>
@@ -99,17 +100,20 @@ internal static class Oracle
         return resolver;
     }
 
-    /// <summary>What the independent reader may take the case for: by the footer at the end, and by its copy. Empty where it refuses both.</summary>
+    /// <summary>What the independent reader may take the case for: each image by its footer at the end, or by the copy. Empty where it refuses all.</summary>
     public static List<PlainChain> PlainReaders(FuzzCase fuzzCase, bool ignoresChecksums = false)
     {
         var readers = new List<PlainChain>();
-        foreach (var footer in new[] { PlainFooterRule.EndThenFront, PlainFooterRule.FrontThenFixedEnd })
+        var depth = Math.Min(fuzzCase.Files.Count, MaxDepth);
+        for (var bits = 0; bits < 1 << depth; bits++)
         {
-            Add(PlainRules.Default with { Footer = footer });
+            var ends = bits;
+            PlainFooterRule[] footers = [.. Enumerable.Range(0, depth).Select(i => (ends & (1 << i)) == 0 ? PlainFooterRule.EndThenFront : PlainFooterRule.FrontThenFixedEnd)];
+            Add(PlainRules.Default with { Footers = footers });
             if (ignoresChecksums)
             {
-                Add(PlainRules.Default with { Footer = footer, IgnoreHeaderChecksum = true });
-                Add(PlainRules.Default with { Footer = footer, IgnoreHeaderChecksum = true, IgnoreFooterChecksum = true });
+                Add(PlainRules.Default with { Footers = footers, IgnoreHeaderChecksum = true });
+                Add(PlainRules.Default with { Footers = footers, IgnoreHeaderChecksum = true, IgnoreFooterChecksum = true });
             }
         }
 

@@ -169,11 +169,13 @@ internal sealed class PlainChain : IDisposable
         _rawRoot?.Dispose();
     }
 
+    private PlainRules RulesOfNext(PlainRules rules) => _images.Count < rules.Footers.Count ? rules with { Footer = rules.Footers[_images.Count] } : rules;
+
     private void Add(Stream file, PlainRules rules)
     {
         try
         {
-            _images.Add(PlainVhd.Open(file, rules));
+            _images.Add(PlainVhd.Open(file, RulesOfNext(rules)));
         }
         catch
         {
@@ -202,7 +204,7 @@ internal sealed class PlainChain : IDisposable
 
             try
             {
-                var parent = PlainVhd.Open(file, rules);
+                var parent = PlainVhd.Open(file, RulesOfNext(rules));
                 _images.Add(parent);
                 if (rules.IgnoreParentId || parent.UniqueId.SequenceEqual(child.ParentId))
                 {

@@ -59,6 +59,9 @@ internal sealed record PlainRules
 
     public PlainFooterRule Footer { get; init; }
 
+    /// <summary>Where to look in each image of a chain, leaf first; behind the list's end, <see cref="Footer"/> says it.</summary>
+    public IReadOnlyList<PlainFooterRule> Footers { get; init; } = [];
+
     public PlainSizeRule Size { get; init; }
 
     public PlainBitmapRule Bitmaps { get; init; }
