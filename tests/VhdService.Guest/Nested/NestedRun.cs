@@ -14,7 +14,8 @@ public sealed partial class NestedRun : IAsyncLifetime
     private readonly TempFolder _folder = new();
     private readonly Dictionary<string, string[]> _lives = [];
     private readonly string _artifacts = RepositoryFiles.PathOf("artifacts/guest");
-    private string _trouble = "";
+    private string _trouble = ""; // why there are lives that did not come to their ends
+    private string? _lost; // the same in a sentence, where the outer machine is at fault
 
     /// <summary>Why nothing was run; null when it was.</summary>
     public string? SkipReason { get; private set; }
@@ -73,10 +74,11 @@ public sealed partial class NestedRun : IAsyncLifetime
     /// <summary>Skips the calling test if nothing was run.</summary>
     public void Require() => Assert.SkipUnless(SkipReason is null, SkipReason ?? "");
 
-    /// <summary>What one guest and its monitor said, a line each.</summary>
+    /// <summary>What one guest and its monitor said, a line each. Skips the calling test if the outer machine never bore the guest to its end.</summary>
     public string[] LogOf(string guest)
     {
         Require();
+        Assert.SkipWhen(_lost is not null && !_lives.ContainsKey(guest), $"QEMU cannot run this guest here: {Attempts} starts of its machine were lost. {_lost}");
         Assert.True(_lives.ContainsKey(guest), $"{guest} did not run to its end. {_trouble}");
         return _lives[guest];
     }
@@ -141,7 +143,7 @@ public sealed partial class NestedRun : IAsyncLifetime
 
     /// <summary>
     /// Runs every life once. A start of the outer machine that is lost by itself is repeated, for the lives that it had not finished: once without threads,
-    /// in case that QEMU's emulation of virtualisation does not bear them here.
+    /// in case that QEMU's emulation of virtualisation does not bear them here. When the last start is lost as well, what it had not finished is skipped.
     /// </summary>
     private async Task RunLivesAsync(string monitor, string data)
     {
@@ -166,9 +168,11 @@ public sealed partial class NestedRun : IAsyncLifetime
             if (run.LostBecause is not { } reason)
             {
                 _trouble = run.Finding is { } finding ? $"{finding}\n{run.Tail()}" : "";
+                _lost = null;
                 return;
             }
 
+            _lost = reason;
             _trouble = $"{reason}\n{run.Tail()}";
             var sentence = $"Start {attempt} of {Attempts} of the outer machine is lost: {_trouble}";
             await File.WriteAllTextAsync(Path.Combine(_artifacts, $"outer-{attempt}.lost"), sentence);
