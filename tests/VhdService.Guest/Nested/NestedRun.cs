@@ -142,8 +142,8 @@ public sealed partial class NestedRun : IAsyncLifetime
     }
 
     /// <summary>
-    /// Runs every life once. A start of the outer machine that is lost by itself is repeated, for the lives that it had not finished: once without threads,
-    /// in case that QEMU's emulation of virtualisation does not bear them here. When the last start is lost as well, what it had not finished is skipped.
+    /// Runs every life once. A start of the outer machine that is lost by itself is repeated, for the lives that it had not finished. When the last start is
+    /// lost as well, what it had not finished is skipped.
     /// </summary>
     private async Task RunLivesAsync(string monitor, string data)
     {
@@ -163,7 +163,7 @@ public sealed partial class NestedRun : IAsyncLifetime
             Shell(OwnFile("make-host.sh"), KernelFolder(NestedGuest.All[0].Kernel), monitor, data, image);
             var kernel = Path.Combine(data, NestedGuest.All[0].Kernel + ".vmlinuz"); // the one whose modules the outer machine has
             var limit = lives.Aggregate(TimeSpan.FromMinutes(3), (sum, guest) => sum + guest.Limit);
-            var run = await OuterMachine.RunAsync(FindTool("qemu-system-x86_64")!, kernel, image, Path.Combine(_artifacts, $"outer-{attempt}"), isThreaded: attempt != 2, limit);
+            var run = await OuterMachine.RunAsync(FindTool("qemu-system-x86_64")!, kernel, image, Path.Combine(_artifacts, $"outer-{attempt}"), limit);
             Keep(run, lives, image);
             if (run.LostBecause is not { } reason)
             {
