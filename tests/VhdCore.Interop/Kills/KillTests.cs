@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using System.Globalization;
 using VhdCore.Disks;
+using VhdCore.Errors;
 using VhdCore.Formats;
 using VhdCore.Operations;
 using VhdCore.Storage;
@@ -67,7 +69,7 @@ public sealed class KillTests(ITestOutputHelper output)
             beforeOpen += victim.IsOpened ? 0 : 1;
             acknowledged += victim.AcknowledgedCount;
             output.WriteLine($"seed {seed}, {engine} {waits}: killed after {(victim.IsOpened ? $"{victim.AcknowledgedCount} flushes" : "nothing: it was not open yet")}");
-            content = await ReadAsync(image);
+            content = await ReadAfterKillAsync(image);
             model.Judge(content, "the library");
             replays += await JudgeFileAsync(folder, image, isDifferencing, content);
         }
@@ -106,6 +108,23 @@ public sealed class KillTests(ITestOutputHelper output)
         };
         await (await VirtualDisk.CreateAsync(folder[$"leaf.{format}"], child)).DisposeAsync();
         return folder[$"leaf.{format}"];
+    }
+
+    /// <summary>The content, once the kernel has let go of the file: a ring ends after its process has, and keeps the file and its locks until then.</summary>
+    private static async Task<byte[]> ReadAfterKillAsync(string image)
+    {
+        var start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                return await ReadAsync(image);
+            }
+            catch (ImageInUseException) when (Stopwatch.GetElapsedTime(start) < Patience.Hang)
+            {
+                await Task.Delay(5);
+            }
+        }
     }
 
     private static async Task<byte[]> ReadAsync(string image)

@@ -89,7 +89,7 @@ public class ChainModelTests
             Assert.Equal(content.Length, disk.Length);
             for (var round = 0; round < Rounds; round++)
             {
-                content = await RoundAsync(disk, content, random, chain.ReleaseUnit, $"seed {seed}, round {round}, {chain}");
+                content = await RoundAsync(disk, content, random, chain, $"seed {seed}, round {round}, {chain}");
                 switch (random.Next(4))
                 {
                     case 0:
@@ -133,11 +133,11 @@ public class ChainModelTests
         VirtualDisk.OpenAsync(chain.Leaf, new ImageOpenOptions { Writable = true, Format = chain.Leaf.EndsWith("raw", StringComparison.Ordinal) ? ImageFormat.Raw : null }, chain.Resolver);
 
     /// <summary>Lets all threads loose, judges what they read, and returns what the disk holds after.</summary>
-    private static async Task<byte[]> RoundAsync(VirtualDisk disk, byte[] content, Random random, int releaseUnit, string where)
+    private static async Task<byte[]> RoundAsync(VirtualDisk disk, byte[] content, Random random, ModelChain chain, string where)
     {
-        var log = new RequestLog(content);
+        var log = new RequestLog(content, readsMayTear: chain.IsInFiles);
         var seeds = Enumerable.Range(0, Workers).Select(_ => random.Next()).ToArray();
-        await Task.WhenAll(seeds.Select(seed => Task.Run(() => WorkAsync(disk, log, new Random(seed), content.Length, releaseUnit))));
+        await Task.WhenAll(seeds.Select(seed => Task.Run(() => WorkAsync(disk, log, new Random(seed), content.Length, chain.ReleaseUnit))));
         var begin = log.Now();
         var after = await disk.Device.ReadBytesAsync(0, content.Length);
         log.AddRead(0, after, begin);

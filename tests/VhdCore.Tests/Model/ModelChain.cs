@@ -90,6 +90,9 @@ internal sealed class ModelChain
         Resolver = _files = files;
     }
 
+    /// <summary>The images are real files.</summary>
+    public bool IsInFiles => _files is not null;
+
     /// <summary>Remembers the leaf's file as it is now, though it is open.</summary>
     public async Task RememberLeafAsync()
     {

@@ -4,7 +4,9 @@ namespace VhdCore.Tests.Model;
 /// What several threads asked of a disk within one round, with the order that is known: which request had ended before which other began. Judges afterwards
 /// whether every byte that was read could be there.
 /// </summary>
-internal sealed class RequestLog(byte[] before)
+/// <param name="before">What the disk held when the round began.</param>
+/// <param name="readsMayTear">A read may see parts of a write that is under way, inside a sector too: a kernel copies out of its page cache while it copies into it.</param>
+internal sealed class RequestLog(byte[] before, bool readsMayTear = false)
 {
     public const int SectorSize = 512; // bytes
 
@@ -82,7 +84,8 @@ internal sealed class RequestLog(byte[] before)
             }
         }
 
-        return touching.TrueForAll(change => change.CoversSector(sector) && !change.IsHint) ? JudgeWhole(read, touching, seen, start) : null;
+        var isSettled = !readsMayTear || touching.TrueForAll(change => change.End < read.Begin);
+        return isSettled && touching.TrueForAll(change => change.CoversSector(sector) && !change.IsHint) ? JudgeWhole(read, touching, seen, start) : null;
     }
 
     /// <summary>Where every write was of the whole sector, one of them must be seen as a whole.</summary>

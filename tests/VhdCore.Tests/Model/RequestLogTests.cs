@@ -47,6 +47,24 @@ public class RequestLogTests
         Assert.NotNull(log.Judge());
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_read_that_may_tear_is_judged_by_what_had_ended(bool haveEnded)
+    {
+        var log = new RequestLog(new byte[Sector], readsMayTear: true);
+        RequestLog.Change[] writes = [log.BeginChange(0, Sector, Filled(1)), log.BeginChange(0, Sector, Filled(2))];
+        foreach (var write in haveEnded ? writes : [])
+        {
+            log.End(write);
+        }
+
+        var mixed = Filled(2);
+        mixed.AsSpan(0, 100).Fill(1);
+        log.AddRead(0, mixed, log.Now());
+        Assert.Equal(haveEnded, log.Judge() is not null);
+    }
+
     [Fact]
     public void A_trim_may_be_taken_or_not_and_hides_nothing()
     {
