@@ -16,6 +16,7 @@ internal sealed unsafe class UringWorker : IDisposable
     private const uint SubmissionEntries = 256;
     private const uint CompletionEntries = 1024; // requests, cancellations and the wake-up, with room to spare
     private const int MaxCancelsInFlight = 256;
+    private const int MaxReaped = 2; // before what their callers ask for next is submitted: a disk that is done with everything at hand stands still meanwhile
     private const ulong CancelTicket = UringAlarm.Ticket - 1;
 
     [ThreadStatic]
@@ -214,7 +215,7 @@ internal sealed unsafe class UringWorker : IDisposable
 
     private void Reap(UringRing ring)
     {
-        while (ring.TryComplete(out var completion))
+        for (var i = 0; i < MaxReaped && ring.TryComplete(out var completion); i++)
         {
             switch (completion.UserData)
             {
